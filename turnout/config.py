@@ -1,0 +1,368 @@
+"""Every setting, its default and its sentence: one TOML file, the environment over it.
+
+`load_config` reads both once, at the start of a process. Nothing else reads the environment.
+A secret may also come from a file: `TURNOUT_SOURCES_APP_URL_FILE=/run/secrets/app`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+from msgspec import Meta, Struct
+
+from turnout.errors import ConfigError
+
+FILE_NAME = "turnout.toml"
+PREFIX = "TURNOUT_"
+# Variables with our prefix that are not settings.
+NOT_SETTINGS = ("TURNOUT_HOME", "TURNOUT_TEST_", "TURNOUT_DEMO_", "TURNOUT_BENCH_")
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Count = Annotated[int, Meta(ge=1)]
+Seconds = Annotated[float, Meta(gt=0)]
+
+
+class Web(Struct, frozen=True, forbid_unknown_fields=True):
+    """The pages and the API people use."""
+
+    host: Annotated[str, Meta(description="Address the pages listen on.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port the pages listen on.")] = 8100
+    public_url: Annotated[
+        str, Meta(description="Address people see; empty means http://host:port.")
+    ] = ""
+
+    @property
+    def url(self) -> str:
+        """The address to print and to put into links, without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+class Collector(Struct, frozen=True, forbid_unknown_fields=True):
+    """The door for events: what Segment libraries are pointed at."""
+
+    host: Annotated[str, Meta(description="Address the collector listens on.")] = "127.0.0.1"
+    port: Annotated[Port, Meta(description="Port the collector listens on.")] = 8101
+    public_url: Annotated[
+        str, Meta(description="Address SDKs are given; empty means http://host:port.")
+    ] = ""
+    body_bytes_max: Annotated[
+        Count, Meta(description="Largest request, unpacked; larger ones get 413.")
+    ] = 4 * 1024 * 1024
+    event_bytes_max: Annotated[
+        Count, Meta(description="Largest single event; a larger one is rejected by itself.")
+    ] = 512 * 1024
+    batch_events_max: Annotated[Count, Meta(description="Most events in one batch.")] = 10_000
+
+    @property
+    def url(self) -> str:
+        """The address to give to an SDK as its host, without a slash at its end."""
+        return (self.public_url or f"http://{self.host}:{self.port}").rstrip("/")
+
+
+class Journal(Struct, frozen=True, forbid_unknown_fields=True):
+    """The durable log on disk that every event reaches before it is acknowledged."""
+
+    segment_bytes_max: Annotated[
+        Count, Meta(description="A journal file is closed and a new one begun at this size.")
+    ] = 64 * 1024 * 1024
+    keep_days: Annotated[
+        Seconds, Meta(description="Loaded journal files are deleted after this many days.")
+    ] = 30
+
+
+class Warehouse(Struct, frozen=True, forbid_unknown_fields=True):
+    """Where events and copied tables live."""
+
+    url: Annotated[str, Meta(description="duckdb:<path, relative to the home folder>.")] = (
+        "duckdb:data/warehouse.duckdb"
+    )
+    memory_bytes_max: Annotated[Count, Meta(description="Memory the writer's engine may use.")] = (
+        2 * 1024**3
+    )
+    threads: Annotated[Count, Meta(description="Threads the writer's engine may use.")] = 2
+    load_every_s: Annotated[
+        Seconds, Meta(description="Pause between two loads of the journal.")
+    ] = 1.0
+
+
+class Clips(Struct, frozen=True, forbid_unknown_fields=True):
+    """Saved queries, and the limits they run under."""
+
+    fresh_for_s: Annotated[
+        float, Meta(ge=0, description="An answer younger than this is served without a new run.")
+    ] = 60.0
+    workers: Annotated[Count, Meta(description="Queries that may run at the same time.")] = 4
+    queue_max: Annotated[Count, Meta(description="Queries that may wait; more get 503.")] = 50
+    timeout_s: Annotated[Seconds, Meta(description="Longest run of one query.")] = 30.0
+    memory_bytes_max: Annotated[
+        Count, Meta(description="Memory of one query's process, held from outside.")
+    ] = 1536 * 1024**2
+    rows_max: Annotated[
+        Count, Meta(description="Rows kept of one answer; more are cut, and that is said.")
+    ] = 1_000_000
+    bytes_max: Annotated[Count, Meta(description="Bytes kept of one answer.")] = 256 * 1024**2
+
+
+class TableSelection(Struct, frozen=True, forbid_unknown_fields=True):
+    """One table of a source, and the columns of it that are copied. Nothing else is read."""
+
+    columns: Annotated[list[str], Meta(min_length=1, description="Columns to copy, by exact name.")]
+
+
+class Source(Struct, frozen=True, forbid_unknown_fields=True):
+    """One database to copy chosen columns from."""
+
+    url: Annotated[
+        str,
+        Meta(
+            description="postgresql://user@host:port/database of a read-only follower.",
+            extra={"secret": True},
+        ),
+    ]
+    tables: Annotated[
+        dict[str, TableSelection], Meta(description="The selection: table by table.")
+    ] = {}
+    schema: Annotated[
+        str, Meta(pattern="^[a-z_][a-z0-9_]*$", description="Warehouse schema to copy into.")
+    ] = "userdata"
+    every_s: Annotated[Seconds, Meta(description="Pause between two copies.")] = 300.0
+
+
+class Config(Struct, frozen=True, forbid_unknown_fields=True):
+    """All settings in force, and the home folder they belong to."""
+
+    web: Web = Web()
+    collector: Collector = Collector()
+    journal: Journal = Journal()
+    warehouse: Warehouse = Warehouse()
+    clips: Clips = Clips()
+    sources: dict[str, Source] = {}
+    home: Path = Path()
+
+    @property
+    def data_folder(self) -> Path:
+        return self.home / "data"
+
+    @property
+    def journal_folder(self) -> Path:
+        return self.data_folder / "journal"
+
+    @property
+    def follower_folder(self) -> Path:
+        return self.data_folder / "follower"
+
+    @property
+    def cache_folder(self) -> Path:
+        return self.data_folder / "cache"
+
+    @property
+    def warehouse_file(self) -> Path:
+        return self.home / self.warehouse.url.removeprefix("duckdb:")
+
+    @property
+    def state_url(self) -> str:
+        return f"sqlite:///{(self.data_folder / 'state.db').absolute()}"
+
+
+def load_config(home: Path, environ: Mapping[str, str] | None = None) -> Config:
+    """Read `turnout.toml` in `home` (it may be absent) and the environment over it.
+
+    Raises `ConfigError` with the place, the offending value and the nearest known name.
+    """
+    home = home.absolute()
+    settings = _read_file(home / FILE_NAME)
+    _refuse_unknown(settings, Config, FILE_NAME)
+    _overlay(settings, os.environ if environ is None else environ)
+    try:
+        config = msgspec.convert({**settings, "home": str(home)}, Config, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{FILE_NAME}: {_place(str(error))}") from None
+    _check(config)
+    return config
+
+
+def settings_in_force(config: Config) -> Iterator[tuple[str, str, str]]:
+    """Every setting as (dotted name, value, sentence), secrets hidden."""
+    yield from _walk(config, "")
+
+
+def hide_password(url: str) -> str:
+    """`url` with its password replaced, safe to print."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    place = f"{parts.username}:•••@{parts.hostname}" + (f":{parts.port}" if parts.port else "")
+    return urlunsplit(parts._replace(netloc=place))
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path} is not UTF-8 text.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}.") from None
+
+
+def _refuse_unknown(settings: Mapping[str, Any], struct: type[Struct], place: str) -> None:
+    """Walk `settings` beside `struct`; the first unknown key is an error with its nearest name."""
+    known = {name: hint for name, hint in _hints(struct).items() if name != "home"}
+    for key, value in settings.items():
+        if key not in known:
+            raise ConfigError(f"{place}: there is no setting '{key}'.", hint=_nearest(key, known))
+        inner = _struct_inside(known[key])
+        if inner is None or not isinstance(value, dict):
+            continue
+        if get_origin(known[key]) is dict:
+            for name, item in value.items():
+                if isinstance(item, dict):
+                    _refuse_unknown(item, inner, f"{place} [{key}.{name}]")
+        else:
+            _refuse_unknown(value, inner, f"{place} [{key}]")
+
+
+def _overlay(settings: dict[str, Any], environ: Mapping[str, str]) -> None:
+    """Put each `TURNOUT_…` variable over the file's value."""
+    for variable in sorted(environ):
+        if not variable.startswith(PREFIX) or variable.startswith(NOT_SETTINGS):
+            continue
+        value = environ[variable]
+        name = variable.removeprefix(PREFIX).lower()
+        path = _setting_path(name, settings)
+        if path is None and name.endswith("_file"):
+            path = _setting_path(name.removesuffix("_file"), settings)
+            value = _read_secret(variable, value)
+        if path is None:
+            raise ConfigError(
+                f"The environment variable {variable} names no setting.",
+                hint=_nearest(name, {"_".join(path): None for path in _all_paths(settings)}),
+            )
+        section = settings
+        for step in path[:-1]:
+            section = section.setdefault(step, {})
+        section[path[-1]] = value
+
+
+def _setting_path(name: str, settings: Mapping[str, Any]) -> tuple[str, ...] | None:
+    for path in _all_paths(settings):
+        if "_".join(path).lower() == name:
+            return path
+    return None
+
+
+def _all_paths(settings: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
+    """Every plain setting that a variable may name; sources only as the file names them."""
+    for section, hint in _hints(Config).items():
+        inner = _struct_inside(hint)
+        if inner is None:
+            continue
+        if get_origin(hint) is dict:
+            for name in settings.get(section, {}):
+                for key in ("url", "schema", "every_s"):
+                    yield section, name, key
+        else:
+            for key in inner.__struct_fields__:
+                yield section, key
+
+
+def _read_secret(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(
+            f"{variable} names {path}, which cannot be read: {error.strerror}."
+        ) from None
+
+
+def _check(config: Config) -> None:
+    """What types alone cannot say."""
+    if not config.warehouse.url.startswith("duckdb:"):
+        raise ConfigError(
+            f"warehouse.url is '{hide_password(config.warehouse.url)}'.",
+            hint="This version keeps its warehouse in DuckDB: 'duckdb:data/warehouse.duckdb'.",
+        )
+    if (config.web.host, config.web.port) == (config.collector.host, config.collector.port):
+        raise ConfigError(
+            f"web.port and collector.port are both {config.web.port}.",
+            hint="Give each its own port.",
+        )
+    for name, source in config.sources.items():
+        if not source.url.startswith(("postgres://", "postgresql://")):
+            raise ConfigError(
+                f"sources.{name}.url does not begin with postgresql://.",
+                hint="This version copies from PostgreSQL.",
+            )
+        if source.schema in {"analytics", "turnout", "_turnout"}:
+            raise ConfigError(
+                f"sources.{name}.schema is '{source.schema}', a schema Turnout fills itself.",
+                hint="Choose another, such as 'userdata'.",
+            )
+        for table, selection in source.tables.items():
+            if "*" in selection.columns:
+                raise ConfigError(
+                    f"sources.{name}.tables.{table}.columns holds '*'.",
+                    hint="Name each column: only what is named is copied.",
+                )
+
+
+def _walk(value: Struct, prefix: str) -> Iterator[tuple[str, str, str]]:
+    for name, hint in _hints(type(value)).items():
+        if name == "home":
+            continue
+        item = getattr(value, name)
+        dotted = f"{prefix}{name}"
+        if isinstance(item, Struct):
+            yield from _walk(item, f"{dotted}.")
+        elif isinstance(item, dict):
+            for key, inner in item.items():
+                yield from _walk(inner, f"{dotted}.{key}.")
+        else:
+            meta = _meta(hint)
+            secret = bool(meta and meta.extra and meta.extra.get("secret"))
+            yield dotted, hide_password(item) if secret else str(item), _sentence(meta)
+
+
+def _hints(struct: type[Struct]) -> dict[str, Any]:
+    return get_type_hints(struct, include_extras=True)
+
+
+def _struct_inside(hint: Any) -> type[Struct] | None:
+    while get_origin(hint) is Annotated:
+        hint = get_args(hint)[0]
+    if get_origin(hint) is dict:
+        hint = get_args(hint)[1]
+    return (
+        cast("type[Struct]", hint) if isinstance(hint, type) and issubclass(hint, Struct) else None
+    )
+
+
+def _meta(hint: Any) -> Meta | None:
+    """The innermost `Meta` that carries a sentence."""
+    metas = [item for item in get_args(hint)[1:] if isinstance(item, Meta)]
+    return next((meta for meta in metas if meta.description), None)
+
+
+def _sentence(meta: Meta | None) -> str:
+    return (meta and meta.description) or ""
+
+
+def _nearest(name: str, known: Mapping[str, Any]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"Did you mean '{close[0]}'?" if close else f"Known here: {', '.join(sorted(known))}."
+
+
+def _place(message: str) -> str:
+    """msgspec's message with its path in our own spelling: `… - at `$.web.port`` → `web.port: …`."""
+    text, _, path = message.partition(" - at `$.")
+    return f"{path.rstrip('`')}: {text}." if path else f"{text}."

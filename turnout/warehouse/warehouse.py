@@ -1,0 +1,90 @@
+"""The three protocols an engine fulfils: a dialect makes text, a warehouse moves rows.
+
+Rows are Arrow: tables or record-batch readers, columns matched by name. What an engine must
+promise beyond these signatures is written as tests in `tests/conformance/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+import pyarrow as pa
+
+from turnout.warehouse.table import Column, Table
+
+Rows: TypeAlias = pa.Table | pa.RecordBatchReader
+
+
+class Dialect(Protocol):
+    """How one engine spells things. Pure text: no connection, no state."""
+
+    name: str
+
+    def identifier(self, name: str) -> str:
+        """`name` quoted, whatever is in it."""
+
+    def table(self, schema: str, name: str) -> str:
+        """The qualified, quoted name."""
+
+    def literal(self, value: str) -> str:
+        """A text literal."""
+
+    def type_name(self, column: Column) -> str:
+        """The engine's type for this column."""
+
+
+class Transaction(Protocol):
+    """Writes that become visible together, or not at all."""
+
+    def execute(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
+        """Run one statement with `?` placeholders; its rows, if it has any."""
+
+    def prepare(self, table: Table) -> None:
+        """Create schema and table, or add the columns that are missing. Never drops or narrows."""
+
+    def widen(self, table: Table, column: Column) -> None:
+        """Give an existing column a wider type (integer → float, anything → text), keeping values."""
+
+    def append(self, table: Table, rows: Rows) -> int:
+        """Add rows; how many were added.
+
+        With a `key`, a row whose key is already there, or came earlier in `rows`, is a repeat
+        and is left out: the first one wins.
+        """
+
+    def merge(self, table: Table, rows: Rows) -> int:
+        """Insert or replace whole rows by `key`: the last one wins; how many keys were written."""
+
+    def replace(self, table: Table, rows: Rows) -> int:
+        """Make `rows` the whole content, under the columns of `table`; how many there are.
+
+        Readers see the old table or the new one, never half, never none.
+        """
+
+
+class Warehouse(Protocol):
+    """One engine, opened for writing by one process. Any thread may call any method."""
+
+    dialect: Dialect
+
+    def query(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
+        """Our own reading SQL, whole answer in memory. User SQL never comes here."""
+
+    def transaction(self) -> AbstractContextManager[Transaction]:
+        """The one open write; others wait. Commits at the end, rolls back on any exception."""
+
+    def tables(self, schema: str | None = None) -> list[Table]:
+        """Tables with their columns in order, back in our own types."""
+
+    @property
+    def version(self) -> int:
+        """A number that grows with every committed write since the warehouse was opened."""
+
+    def publish(self, path: Path) -> int:
+        """Write a complete, consistent copy for readers to `path`, synced; the `version` it holds."""
+
+    def close(self) -> None:
+        """Finish: interrupts what runs, leaves everything committed on disk."""
