@@ -178,10 +178,13 @@ def load_config(home: Path, environ: Mapping[str, str] | None = None) -> Config:
     """
     home = home.absolute()
     settings = _read_file(home / FILE_NAME)
-    _refuse_unknown(settings, Config, FILE_NAME)
+    _refuse_unknown(settings)
     _overlay(settings, os.environ if environ is None else environ)
+    _refuse_missing(settings)
     try:
-        config = msgspec.convert({**settings, "home": str(home)}, Config, strict=False)
+        config = msgspec.convert(
+            {**settings, "home": home}, Config, strict=False, dec_hook=lambda _, path: path
+        )
     except msgspec.ValidationError as error:
         raise ConfigError(f"{FILE_NAME}: {_place(str(error))}") from None
     _check(config)
@@ -215,21 +218,36 @@ def _read_file(path: Path) -> dict[str, Any]:
         raise ConfigError(f"{path} is not valid TOML: {error}.") from None
 
 
-def _refuse_unknown(settings: Mapping[str, Any], struct: type[Struct], place: str) -> None:
-    """Walk `settings` beside `struct`; the first unknown key is an error with its nearest name."""
-    known = {name: hint for name, hint in _hints(struct).items() if name != "home"}
-    for key, value in settings.items():
-        if key not in known:
-            raise ConfigError(f"{place}: there is no setting '{key}'.", hint=_nearest(key, known))
-        inner = _struct_inside(known[key])
+def _sections(
+    settings: Mapping[str, Any], struct: type[Struct], place: str
+) -> Iterator[tuple[Mapping[str, Any], type[Struct], str]]:
+    """Every section of `settings` with its struct and its place, the outermost first."""
+    yield settings, struct, place
+    for key, hint in _hints(struct).items():
+        inner, value = _struct_inside(hint), settings.get(key)
         if inner is None or not isinstance(value, dict):
             continue
-        if get_origin(known[key]) is dict:
-            for name, item in value.items():
-                if isinstance(item, dict):
-                    _refuse_unknown(item, inner, f"{place} [{key}.{name}]")
-        else:
-            _refuse_unknown(value, inner, f"{place} [{key}]")
+        named = value if _is_dict(hint) else {"": value}
+        for name, section in named.items():
+            if isinstance(section, dict):
+                yield from _sections(section, inner, f"{place}{key}.{name}".rstrip(".") + ".")
+
+
+def _refuse_unknown(settings: Mapping[str, Any]) -> None:
+    for section, struct, place in _sections(settings, Config, ""):
+        known = {name: hint for name, hint in _hints(struct).items() if name != "home"}
+        for key in section:
+            if key not in known:
+                raise ConfigError(
+                    f"{FILE_NAME}: there is no setting '{place}{key}'.", hint=_nearest(key, known)
+                )
+
+
+def _refuse_missing(settings: Mapping[str, Any]) -> None:
+    for section, struct, place in _sections(settings, Config, ""):
+        for field in msgspec.structs.fields(struct):
+            if field.required and field.name not in section:
+                raise ConfigError(f"{FILE_NAME}: '{place}{field.name}' is missing.")
 
 
 def _overlay(settings: dict[str, Any], environ: Mapping[str, str]) -> None:
@@ -267,7 +285,7 @@ def _all_paths(settings: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
         inner = _struct_inside(hint)
         if inner is None:
             continue
-        if get_origin(hint) is dict:
+        if _is_dict(hint):
             for name in settings.get(section, {}):
                 for key in ("url", "schema", "every_s"):
                     yield section, name, key
@@ -337,14 +355,19 @@ def _hints(struct: type[Struct]) -> dict[str, Any]:
     return get_type_hints(struct, include_extras=True)
 
 
+def _bare(hint: Any) -> Any:
+    """The type inside `Annotated`."""
+    return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _is_dict(hint: Any) -> bool:
+    return get_origin(_bare(hint)) is dict
+
+
 def _struct_inside(hint: Any) -> type[Struct] | None:
-    while get_origin(hint) is Annotated:
-        hint = get_args(hint)[0]
-    if get_origin(hint) is dict:
-        hint = get_args(hint)[1]
-    return (
-        cast("type[Struct]", hint) if isinstance(hint, type) and issubclass(hint, Struct) else None
-    )
+    """The struct that `hint` is, or that it maps names to."""
+    inside = get_args(_bare(hint))[1] if _is_dict(hint) else _bare(hint)
+    return inside if isinstance(inside, type) and issubclass(inside, Struct) else None
 
 
 def _meta(hint: Any) -> Meta | None:
@@ -363,6 +386,6 @@ def _nearest(name: str, known: Mapping[str, Any]) -> str:
 
 
 def _place(message: str) -> str:
-    """msgspec's message with its path in our own spelling: `… - at `$.web.port`` → `web.port: …`."""
+    """The path a validation message ends with, put before it in our own spelling."""
     text, _, path = message.partition(" - at `$.")
     return f"{path.rstrip('`')}: {text}." if path else f"{text}."

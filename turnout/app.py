@@ -1,0 +1,172 @@
+"""The only place that wires things: each process of `turnout serve` is put together here.
+
+`python -m turnout.app collector|app <home> <supervisor's process id>` is how the supervisor
+starts them. The collector's half imports no warehouse driver.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import structlog
+from granian.constants import Interfaces
+from granian.server.embed import Server
+
+from turnout import logs
+from turnout.access.keys import WriteKeys
+from turnout.config import Config, load_config
+from turnout.errors import TurnoutError
+from turnout.home import child_lock
+from turnout.state import open_state
+
+KEYS_RELOAD_S = 1.0
+# How often a child looks whether its supervisor still lives.
+ORPHAN_CHECK_S = 0.5
+# Time for requests in flight to end after SIGTERM; less than the supervisor's patience.
+DRAIN_S = 2.0
+
+log = structlog.get_logger()
+
+
+def main() -> None:
+    """Run one child process until it is asked to stop or its supervisor is gone."""
+    child, home, supervisor = sys.argv[1:]
+    logs.configure(child)
+    run = {"collector": run_collector, "app": run_app}[child]
+    try:
+        config = load_config(Path(home))
+        with child_lock(config, child):
+            asyncio.run(run(config, int(supervisor)))
+    except TurnoutError as error:
+        log.error("cannot run", problem=str(error))
+        sys.exit(1)
+
+
+async def run_collector(config: Config, supervisor: int) -> None:
+    """The door for events: collector and journal, and the keys it knows."""
+    from turnout.events.collector import Collector
+    from turnout.events.journal import Journal
+
+    state = open_state(config.state_url)
+    journal = Journal(
+        config.journal_folder,
+        segment_bytes_max=config.journal.segment_bytes_max,
+        name=str(os.getpid()),
+    )
+    collector = Collector(journal, config.collector)
+    keys = asyncio.create_task(_reload_keys(collector, WriteKeys(state)))
+    try:
+        await _serve_until_stopped(
+            collector, config.collector.host, config.collector.port, Interfaces.ASGINL, supervisor
+        )
+    finally:
+        keys.cancel()
+        await journal.close()
+        state.dispose()
+
+
+async def run_app(config: Config, supervisor: int) -> None:
+    """The only writer of the warehouse: jobs, query workers, pages."""
+    from turnout.access.links import Links
+    from turnout.access.people import People
+    from turnout.access.secret import secret_key
+    from turnout.clips.cache import Answers
+    from turnout.clips.clip import Clips
+    from turnout.clips.follower import Follower
+    from turnout.clips.runner import Runner
+    from turnout.events.load import Loader
+    from turnout.jobs import jobs_of, run_jobs
+    from turnout.warehouse import open_warehouse
+    from turnout.web.rooms import Rooms
+    from turnout.web.site import build_site
+
+    state = open_state(config.state_url)
+    async with contextlib.AsyncExitStack() as closing:
+        closing.callback(state.dispose)
+        warehouse = open_warehouse(config)
+        closing.callback(warehouse.close)
+        loader = Loader(config.journal_folder, warehouse)
+        follower = Follower(config.follower_folder, warehouse)
+        runner = Runner(config.clips, config.data_folder)
+        closing.push_async_callback(runner.close)
+        await runner.start()
+        rooms = Rooms(
+            config=config,
+            state=state,
+            people=People(state),
+            links=Links(state, secret_key(config.data_folder)),
+            keys=WriteKeys(state),
+            clips=Clips(state),
+            answers=Answers(runner, follower, config.cache_folder, config.clips),
+            follower=follower,
+            warehouse=warehouse,
+        )
+        jobs = asyncio.create_task(run_jobs(jobs_of(config, state, warehouse, loader, follower)))
+        closing.push_async_callback(_cancel, jobs)
+        await _serve_until_stopped(
+            build_site(rooms), config.web.host, config.web.port, Interfaces.ASGI, supervisor
+        )
+
+
+async def _serve_until_stopped(
+    application: Callable[..., Awaitable[Any]],
+    host: str,
+    port: int,
+    interface: Interfaces,
+    supervisor: int,
+) -> None:
+    server = Server(
+        application,
+        address=host,
+        port=port,
+        interface=interface,
+        websockets=False,
+        log_enabled=False,
+    )
+    serving = asyncio.create_task(server.serve())
+    log.info("listening", host=host, port=port)
+    stopped = asyncio.create_task(_stop_asked(supervisor))
+    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    server.stop()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(serving, DRAIN_S)
+    log.info("stopped")
+
+
+async def _stop_asked(supervisor: int) -> None:
+    """Return at SIGTERM or SIGINT, or when the supervisor is gone."""
+    asked = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, asked.set)
+    while os.getppid() == supervisor:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asked.wait(), ORPHAN_CHECK_S)
+            return
+
+
+async def _reload_keys(collector: Any, keys: WriteKeys) -> None:
+    while True:
+        try:
+            collector.keys = await asyncio.to_thread(keys.active)
+        except Exception:  # the keys known so far keep working; the next try may succeed
+            log.exception("write keys could not be read")
+        await asyncio.sleep(KEYS_RELOAD_S)
+
+
+async def _cancel(task: asyncio.Task[Any]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+if __name__ == "__main__":
+    main()
