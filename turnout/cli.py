@@ -212,7 +212,10 @@ def key_list(home: Home = Path()) -> None:
 
 
 @key_app.command("revoke")
-def key_revoke(key: str, home: Home = Path()) -> None:
+def key_revoke(
+    key: Annotated[str, typer.Argument(help="The key, as `turnout key list` prints it.")],
+    home: Home = Path(),
+) -> None:
     """Refuse a write key from now on; collectors follow within a second."""
     _keys(home).revoke(key)
     typer.echo("Revoked. Events sent with it are refused from now on.")
