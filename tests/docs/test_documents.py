@@ -50,8 +50,12 @@ def test_every_make_word_that_is_named_exists(document: Path) -> None:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_every_command_that_is_named_exists(document: Path) -> None:
-    known = set(re.findall(r"^## `(turnout [^`]+)`", pages()[ROOT / "docs/commands.md"], re.MULTILINE))
-    for line in re.findall(r"(?:`|^)(turnout [a-z-]+(?: [a-z]+)?)", document.read_text(), re.MULTILINE):
+    known = set(
+        re.findall(r"^## `(turnout [^`]+)`", pages()[ROOT / "docs/commands.md"], re.MULTILINE)
+    )
+    for line in re.findall(
+        r"(?:`|^)(turnout [a-z-]+(?: [a-z]+)?)", document.read_text(), re.MULTILINE
+    ):
         words = line.split()
         assert {" ".join(words[:2]), line} & known or any(
             command.startswith(" ".join(words[:2]) + " ") for command in known
