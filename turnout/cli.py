@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -57,6 +58,7 @@ app = typer.Typer(
     help="Account-level answers from usage events and your own database.",
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_enable=False,
     rich_markup_mode="rich",
 )
 key_app = typer.Typer(help="Write keys: what SDKs send events with.", no_args_is_help=True)
@@ -80,11 +82,15 @@ def main() -> Never:
         complain(error)
         sys.exit(next(code for family, code in EXIT_CODES if isinstance(error, family)))
     except Exception as error:
-        show = getattr(error, "show", None)  # a usage error of the command line itself
-        if show is None:
+        # Typer exports no base class for usage errors; they alone can show themselves.
+        if hasattr(error, "show"):
+            error.show()
+            sys.exit(error.exit_code)
+        if "TURNOUT_TRACE" in os.environ:
             raise
-        show()
-        sys.exit(getattr(error, "exit_code", 2))
+        complaints.print(f"Turnout failed inside: {type(error).__name__}.", style="red")
+        complaints.print("Set TURNOUT_TRACE=1 to see where, and please report it.")
+        sys.exit(70)
     sys.exit(0)
 
 

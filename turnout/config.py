@@ -22,7 +22,7 @@ from turnout.errors import ConfigError
 FILE_NAME = "turnout.toml"
 PREFIX = "TURNOUT_"
 # Variables with our prefix that are not settings.
-NOT_SETTINGS = ("TURNOUT_HOME", "TURNOUT_TEST_", "TURNOUT_DEMO_", "TURNOUT_BENCH_")
+NOT_SETTINGS = ("TURNOUT_HOME", "TURNOUT_TRACE", "TURNOUT_TEST_", "TURNOUT_DEMO_", "TURNOUT_BENCH_")
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
