@@ -227,8 +227,9 @@ class Cluster:
             _own(folder / "standby.signal")
 
     def _start(self, server: _Server, name: str, settings: Mapping[str, str]) -> None:
-        if server.is_running():
+        if server.is_ready():
             return
+        server.stop()
         _stop_leftover(server.folder)
         self._facts[f"{name}_port"] = _free_port(self._facts.get(f"{name}_port"))
         _write_private(self.folder / "cluster.json", json.dumps(self._facts))
@@ -263,15 +264,22 @@ class _Server:
     def log(self) -> Path:
         return self.folder.with_suffix(".log")
 
-    def is_running(self) -> bool:
+    def is_kept(self) -> bool:
         return self.keeper is not None and self.keeper.poll() is None
 
+    def is_ready(self) -> bool:
+        if not self.is_kept() or _status(self.folder) != "ready":
+            return False
+        with suppress(psutil.NoSuchProcess, FileNotFoundError):
+            # A killed server is a zombie until its keeper looks.
+            return bool(psutil.Process(self.pid()).status() != psutil.STATUS_ZOMBIE)
+        return False
+
     def start(self, command: list[str]) -> None:
-        self.stop()
         self.keeper = _keep(command, self.log)
         deadline = time.monotonic() + START_TIMEOUT_S
         while _status(self.folder) != "ready":
-            if not self.is_running() or time.monotonic() > deadline:
+            if not self.is_kept() or time.monotonic() > deadline:
                 raise ConfigError(
                     f"PostgreSQL in {self.folder} does not start: {_last_line(self.log)}",
                     hint=f"See {self.log}.",
