@@ -1,0 +1,353 @@
+"""Answers: the newest result of each clip, kept on disk, run again only when that can change it.
+
+An answer is right as long as the follower's snapshot is the one it was computed on. Past its
+fresh time and on a newer snapshot it is served once more while a new run goes on behind, and
+when that run fails, the last good answer stays, marked, for a day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import uuid
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+
+import msgspec
+import pyarrow as pa
+import structlog
+
+from turnout import config
+from turnout.clips.follower import Follower, Snapshot
+from turnout.clips.reads import is_volatile, schemas_read
+from turnout.clips.result import Result, open_rows
+from turnout.clips.runner import Ran, Runner
+from turnout.errors import Busy, NoSnapshot, TurnoutError
+
+log = structlog.get_logger()
+
+# A last good answer stands in for failing runs this long.
+STAND_IN_S = 86_400
+# After a failure nothing is tried for this many times as long as failing took.
+PAUSE_PER_FAILURE, PAUSE_MIN_S = 2.0, 1.0
+# Answers whose files stay mapped, and what all files together may take on disk.
+OPEN_MAX = 512
+DISK_BYTES_MAX = 2 * 1024**3
+SWEEP_EVERY_BYTES = 64 * 1024**2
+
+
+class Label(msgspec.Struct, frozen=True):
+    """What stands in the file beside the rows."""
+
+    rows_file: str
+    fields: list[str]
+    types: list[str]
+    row_count: int
+    truncated: bool
+    bytes: int
+    as_of: datetime
+    ran_at: datetime
+    duration_ms: int
+    snapshot: int
+    schemas: list[str] | None
+    is_volatile: bool
+    etag: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """One kept answer."""
+
+    result: Result
+    schemas: list[str] | None
+    is_volatile: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """The last run of a key failed."""
+
+    error: TurnoutError
+    until: float  # on the monotonic clock: no new try before
+
+
+class Answers:
+    """The one way to a clip's answer."""
+
+    def __init__(
+        self, runner: Runner, follower: Follower, folder: Path, settings: config.Clips
+    ) -> None:
+        """Results are kept in `folder`; leftovers of a crash are removed from it now."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._runner = runner
+        self._follower = follower
+        self._folder = folder
+        self._fresh_for_s = settings.fresh_for_s
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
+        self._flights: dict[str, asyncio.Task[_Entry]] = {}
+        self._failures: dict[str, _Failure] = {}
+        self._unswept_bytes = 0
+        _tidy(folder)
+
+    async def answer(self, sql: str, *, key: str, wait_s: float = 0.0) -> Result:
+        """The answer to `sql`, kept under `key` (the clip's id and version).
+
+        When a newer answer could be had, the kept one is given at once and the run goes on
+        behind; with `wait_s`, it is waited for that long first. Without a kept answer the
+        first run is waited for, and its error raised.
+        """
+        name = _name(key, sql)
+        entry = await self._find(name)
+        snapshot = self._snapshot()
+        if entry is None or _age_s(entry) > STAND_IN_S:
+            return _face(await self._first(name, sql), self._snapshot(), None)
+        if not self._is_right(entry, snapshot):
+            entry = await self._renew(name, sql, entry, wait_s)
+        return _face(entry, self._snapshot(), self._failures.get(name))
+
+    async def draft(self, sql: str) -> Result:
+        """Run `sql` now; its result is kept by nobody but the caller."""
+        into = self._folder / f"draft-{uuid.uuid4().hex}.arrow"
+        try:
+            with self._follower.hold() as snapshot:
+                ran = await self._runner.run(sql, snapshot, into)
+                schemas = _schemas(sql)
+            label = _label(ran, into, snapshot, schemas, etag=into.stem.removeprefix("draft-"))
+            # The mapping outlives the name.
+            return await asyncio.to_thread(_open, self._folder, label)
+        finally:
+            into.unlink(missing_ok=True)
+
+    async def close(self) -> None:
+        """Wait for no run any more."""
+        flights = list(self._flights.values())
+        for flight in flights:
+            flight.cancel()
+        await asyncio.gather(*flights, return_exceptions=True)
+
+    async def _find(self, name: str) -> _Entry | None:
+        entry = self._entries.get(name)
+        if entry is None:
+            entry = await asyncio.to_thread(_load, self._folder, name)
+            if entry is not None:
+                self._remember(name, entry)
+        else:
+            self._entries.move_to_end(name)
+        return entry
+
+    def _is_right(self, entry: _Entry, snapshot: Snapshot | None) -> bool:
+        """Whether a run now could not, or need not yet, give another answer."""
+        if _age_s(entry) < self._fresh_for_s:
+            return True
+        same = snapshot is not None and snapshot.number == entry.result.snapshot
+        return same and not entry.is_volatile
+
+    async def _first(self, name: str, sql: str) -> _Entry:
+        failure = self._failures.get(name)
+        if failure and monotonic() < failure.until:
+            raise type(failure.error)(failure.error.message, hint=failure.error.hint)
+        return await asyncio.shield(self._fly(name, sql))
+
+    async def _renew(self, name: str, sql: str, entry: _Entry, wait_s: float) -> _Entry:
+        """Let a new run begin behind; the entry to serve meanwhile."""
+        failure = self._failures.get(name)
+        if failure and monotonic() < failure.until:
+            return entry
+        flight = self._fly(name, sql)
+        if wait_s > 0:
+            await asyncio.wait([flight], timeout=wait_s)
+        return self._entries.get(name, entry)
+
+    def _fly(self, name: str, sql: str) -> asyncio.Task[_Entry]:
+        """The one run of this name that may be under way."""
+        flight = self._flights.get(name)
+        if flight is None:
+            flight = asyncio.create_task(self._run(name, sql))
+            self._flights[name] = flight
+            flight.add_done_callback(lambda done: self._land(name, done))
+        return flight
+
+    def _land(self, name: str, flight: asyncio.Task[_Entry]) -> None:
+        self._flights.pop(name, None)
+        if not flight.cancelled():
+            flight.exception()  # seen: whoever waits gets it, and if nobody does, it is recorded
+
+    async def _run(self, name: str, sql: str) -> _Entry:
+        began = monotonic()
+        try:
+            entry = await self._run_now(name, sql)
+        except (Busy, NoSnapshot):
+            raise  # says nothing about the query
+        except TurnoutError as error:
+            pause_s = max(PAUSE_MIN_S, PAUSE_PER_FAILURE * (monotonic() - began))
+            self._failures[name] = _Failure(error, monotonic() + pause_s)
+            log.info("clip_failed", answer=name, problem=type(error).__name__)
+            raise
+        self._failures.pop(name, None)
+        self._remember(name, entry)
+        return entry
+
+    async def _run_now(self, name: str, sql: str) -> _Entry:
+        with self._follower.hold() as snapshot:
+            into = self._folder / f"{name}-{snapshot.number}-{uuid.uuid4().hex[:8]}.arrow"
+            ran = await self._runner.run(sql, snapshot, into)
+        volatile, schemas = await asyncio.to_thread(lambda: (is_volatile(sql), _schemas(sql)))
+        # A changing query's answer is another one each time it runs, on the same snapshot too.
+        moment = ran.ran_at.isoformat() if volatile else ""
+        etag = _hash(name, str(snapshot.number), moment)[:24]
+        label = _label(ran, into, snapshot, schemas, etag=etag, volatile=volatile)
+        entry = await asyncio.to_thread(_store, self._folder, name, label)
+        self._unswept_bytes += ran.bytes
+        if self._unswept_bytes > SWEEP_EVERY_BYTES:
+            self._unswept_bytes = 0
+            await asyncio.to_thread(_sweep, self._folder, DISK_BYTES_MAX)
+        return entry
+
+    def _remember(self, name: str, entry: _Entry) -> None:
+        self._entries[name] = entry
+        self._entries.move_to_end(name)
+        while len(self._entries) > OPEN_MAX:
+            self._entries.popitem(last=False)
+
+    def _snapshot(self) -> Snapshot | None:
+        try:
+            return self._follower.current()
+        except NoSnapshot:
+            return None
+
+
+def _face(entry: _Entry, snapshot: Snapshot | None, failure: _Failure | None) -> Result:
+    """The entry as it is shown now: with the newest knowledge of its age, and its mark."""
+    result = entry.result
+    if snapshot is not None and snapshot.number == result.snapshot:
+        return replace(result, as_of=_as_of(entry.schemas, snapshot))
+    if failure is not None:
+        return replace(result, is_stale=True, problem=str(failure.error))
+    return result
+
+
+def _as_of(schemas: list[str] | None, snapshot: Snapshot) -> datetime:
+    """When the oldest of these schemas' data left its source; of all where that is not known."""
+    if schemas is not None and not schemas:
+        return snapshot.published_at
+    known = dict(snapshot.as_of)
+    wanted = known.keys() if schemas is None or not known.keys() >= set(schemas) else schemas
+    return min((known[schema] for schema in wanted), default=snapshot.published_at)
+
+
+def _schemas(sql: str) -> list[str] | None:
+    schemas = schemas_read(sql)
+    return None if schemas is None else sorted(schemas)
+
+
+def _label(  # noqa: PLR0913 - one place where a run becomes what is remembered of it
+    ran: Ran,
+    into: Path,
+    snapshot: Snapshot,
+    schemas: list[str] | None,
+    *,
+    etag: str,
+    volatile: bool = False,
+) -> Label:
+    return Label(
+        rows_file=into.name,
+        fields=ran.fields,
+        types=ran.types,
+        row_count=ran.row_count,
+        truncated=ran.truncated,
+        bytes=ran.bytes,
+        as_of=_as_of(schemas, snapshot),
+        ran_at=ran.ran_at,
+        duration_ms=ran.duration_ms,
+        snapshot=snapshot.number,
+        schemas=schemas,
+        is_volatile=volatile,
+        etag=etag,
+    )
+
+
+def _open(folder: Path, label: Label) -> Result:
+    return Result(
+        fields=label.fields,
+        types=label.types,
+        row_count=label.row_count,
+        truncated=label.truncated,
+        as_of=label.as_of,
+        ran_at=label.ran_at,
+        duration_ms=label.duration_ms,
+        etag=label.etag,
+        snapshot=label.snapshot,
+        bytes=label.bytes,
+        rows_file=open_rows(folder / label.rows_file),
+    )
+
+
+def _store(folder: Path, name: str, label: Label) -> _Entry:
+    """Make `label` the newest of `name`; the older rows' file goes."""
+    older = _read_label(folder / f"{name}.json")
+    part = folder / f"{name}.json.part"
+    part.write_bytes(msgspec.json.encode(label))
+    part.rename(folder / f"{name}.json")
+    if older is not None and older.rows_file != label.rows_file:
+        (folder / older.rows_file).unlink(missing_ok=True)
+    return _Entry(_open(folder, label), label.schemas, label.is_volatile)
+
+
+def _load(folder: Path, name: str) -> _Entry | None:
+    label = _read_label(folder / f"{name}.json")
+    if label is None:
+        return None
+    try:
+        return _Entry(_open(folder, label), label.schemas, label.is_volatile)
+    except (OSError, pa.ArrowException):
+        return None  # a torn file is as good as none: the query runs again
+
+
+def _read_label(path: Path) -> Label | None:
+    try:
+        label = msgspec.json.decode(path.read_bytes(), type=Label)
+    except (OSError, msgspec.MsgspecError):
+        return None
+    return msgspec.structs.replace(
+        label, as_of=label.as_of.astimezone(UTC), ran_at=label.ran_at.astimezone(UTC)
+    )
+
+
+def _tidy(folder: Path) -> None:
+    """Remove rows that no label names: runs that were under way when the process ended."""
+    labels = [_read_label(path) for path in folder.glob("*.json")]
+    named = {label.rows_file for label in labels if label is not None}
+    for path in [*folder.glob("*.arrow"), *folder.glob("*.part")]:
+        if path.name not in named:
+            path.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path, bytes_max: int) -> None:
+    """Delete the answers that ran longest ago until the rest fits."""
+    labels = [(path, _read_label(path)) for path in folder.glob("*.json")]
+    kept_bytes = 0
+    known = [(path, label) for path, label in labels if label is not None]
+    for path, label in sorted(known, key=lambda item: item[1].ran_at, reverse=True):
+        kept_bytes += label.bytes
+        if kept_bytes > bytes_max:
+            path.unlink(missing_ok=True)
+            (folder / label.rows_file).unlink(missing_ok=True)
+
+
+def _name(key: str, sql: str) -> str:
+    """The name under which this answer is kept. The text is part of it: a key is not trusted."""
+    return _hash(key, sql)[:32]
+
+
+def _hash(*parts: str) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(part.encode("utf-8", "surrogatepass") + b"\0")
+    return digest.hexdigest()
+
+
+def _age_s(entry: _Entry) -> float:
+    return (datetime.now(UTC) - entry.result.ran_at).total_seconds()
