@@ -2,7 +2,7 @@
 
 One process holds the file for writing and no other may open it, so readers get copies:
 `publish` writes them. Tables carry no primary key; `append` and `merge` keep keys unique
-inside the one write transaction that may be open (2–8 times faster than a key index).
+inside the one write transaction that may be open (2 to 8 times faster than a key index).
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,10 @@ from turnout.warehouse.warehouse import Rows
 
 # Files are written in this format so that DuckDB 1.5 and desktop tools open them too.
 STORAGE_VERSION = "v1.5.0"
+
+# Names, in SQL, of rows on their way in.
+ARROW = "arrow_rows"
+STAGED = "temp.staged_rows"
 
 TYPE_NAMES = {
     Type.TEXT: "VARCHAR",
@@ -78,7 +82,7 @@ class DuckDB:
         self._path = path
         self._version = 0
         self._write_lock = threading.RLock()
-        path.parent.mkdir(parents=True, exist_ok=True)
+        self._open_cursors = _OpenCursors()
         settings: dict[str, str | bool | int | float | list[str]] = {
             "storage_compatibility_version": STORAGE_VERSION,
             "memory_limit": f"{memory_bytes_max // 1024}KiB",
@@ -87,10 +91,11 @@ class DuckDB:
             "autoload_known_extensions": False,
         }
         try:
+            path.parent.mkdir(parents=True, exist_ok=True)
             self._connection = duckdb.connect(str(path), config=settings)
             self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
-        except duckdb.IOException as error:
-            if "lock" in str(error).lower():
+        except (duckdb.Error, OSError) as error:
+            if isinstance(error, duckdb.IOException) and "lock" in str(error).lower():
                 raise AlreadyRunning(
                     f"Another process holds the warehouse {path}.",
                     hint="Stop the Turnout that runs in this home folder first.",
@@ -102,30 +107,32 @@ class DuckDB:
         return self._version
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
-        with self._connection.cursor() as cursor:
+        with self._cursor() as cursor:
             return _run(cursor, sql, values)
 
     @contextmanager
     def transaction(self) -> Iterator[DuckDBTransaction]:
-        with self._write_lock, self._connection.cursor() as cursor:
-            cursor.begin()
+        with self._write_lock, self._cursor() as cursor:
+            with _explained():
+                cursor.begin()
             try:
                 yield DuckDBTransaction(cursor)
-                cursor.commit()
+                with _explained():
+                    cursor.commit()
             except BaseException:
                 _roll_back(cursor)
                 raise
             self._version += 1
 
     def tables(self, schema: str | None = None) -> list[Table]:
-        with self._connection.cursor() as cursor:
+        with self._cursor() as cursor, _explained():
             return _tables(cursor, schema)
 
     def publish(self, path: Path) -> int:
         # No write can be open while we hold the lock, so after the checkpoint the file alone
         # is complete and the copy needs no log beside it.
         with self._write_lock:
-            with self._connection.cursor() as cursor:
+            with self._cursor() as cursor, _explained():
                 cursor.execute("CHECKPOINT")
             version = self._version
             shutil.copyfile(self._path, path)
@@ -134,9 +141,51 @@ class DuckDB:
         return version
 
     def close(self) -> None:
-        self._connection.interrupt()
-        with self._write_lock:
-            self._connection.close()
+        self._open_cursors.finish()
+        self._connection.close()
+
+    @contextmanager
+    def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """One query's own cursor: a second query on the same one would end the first's result."""
+        cursor = self._open_cursors.add(self._connection.cursor)
+        try:
+            yield cursor
+        finally:
+            cursor.close()
+            self._open_cursors.remove(cursor)
+
+
+class _OpenCursors:
+    """Every cursor in use, so that closing can stop them: an interrupt reaches one at a time."""
+
+    AGAIN_S = 0.05
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._cursors: list[duckdb.DuckDBPyConnection] = []
+        self._is_finished = False
+
+    def add(self, make: Callable[[], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
+        with self._changed:
+            if self._is_finished:
+                raise WarehouseUnavailable("The warehouse is closed.")
+            self._cursors.append(cursor := make())
+            return cursor
+
+    def remove(self, cursor: duckdb.DuckDBPyConnection) -> None:
+        with self._changed:
+            self._cursors.remove(cursor)
+            self._changed.notify_all()
+
+    def finish(self) -> None:
+        """Admit no more, and return when the last one has been interrupted and given back."""
+        with self._changed:
+            self._is_finished = True
+            while self._cursors:
+                for cursor in self._cursors:
+                    cursor.interrupt()
+                # A transaction between two statements is met at its next one.
+                self._changed.wait(self.AGAIN_S)
 
 
 class DuckDBTransaction:
@@ -150,62 +199,57 @@ class DuckDBTransaction:
 
     def prepare(self, table: Table) -> None:
         name = DIALECT.table(table.schema, table.name)
-        there = _tables(self._cursor, table.schema, table.name)
-        if not there:
-            self._cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {DIALECT.identifier(table.schema)}")
-            self._cursor.execute(f"CREATE TABLE {name} ({_definitions(table)})")
-            return
-        for column in table.columns:
-            if there[0].column(column.name) is None:
-                self._cursor.execute(f"ALTER TABLE {name} ADD COLUMN {_definition(column)}")
+        with _explained():
+            there = _tables(self._cursor, table.schema, table.name)
+            if not there:
+                self._create(f"CREATE TABLE {name}", table)
+                return
+            for column in table.columns:
+                if there[0].column(column.name) is None:
+                    self._cursor.execute(f"ALTER TABLE {name} ADD COLUMN {_definition(column)}")
 
     def widen(self, table: Table, column: Column) -> None:
-        self._cursor.execute(
-            f"ALTER TABLE {DIALECT.table(table.schema, table.name)} "
-            f"ALTER COLUMN {DIALECT.identifier(column.name)} TYPE {DIALECT.type_name(column)}"
-        )
+        with _explained():
+            self._cursor.execute(
+                f"ALTER TABLE {DIALECT.table(table.schema, table.name)} "
+                f"ALTER COLUMN {DIALECT.identifier(column.name)} TYPE {DIALECT.type_name(column)}"
+            )
 
     def append(self, table: Table, rows: Rows) -> int:
         name = DIALECT.table(table.schema, table.name)
         if not table.key:
-            with _staged(self._cursor, rows) as staged:
-                return self._count(f"INSERT INTO {name} BY NAME SELECT * FROM {staged}")
-        key = _names(table.key)
-        # Arrow rows are first put into a real table: every one of the steps below reads them.
-        with _staged(self._cursor, rows, materialised=True) as staged:
+            with _explained(), _registered(self._cursor, rows):
+                return self._count(f"INSERT INTO {name} BY NAME SELECT * FROM {ARROW}")
+        with _explained(), _staged(self._cursor, table, rows):
             return self._count(
-                f"INSERT INTO {name} BY NAME "
-                f"SELECT staged.* FROM (SELECT * FROM {staged} "
-                f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY rowid) = 1) AS staged "
-                f"ANTI JOIN {name} USING ({key})"
+                f"INSERT INTO {name} BY NAME SELECT * FROM (SELECT * FROM {STAGED} "
+                f"QUALIFY row_number() OVER (PARTITION BY {_names(table.key)} ORDER BY rowid) = 1"
+                f") AS staged ANTI JOIN {name} AS existing ON {_same(table.key)}"
             )
 
     def merge(self, table: Table, rows: Rows) -> int:
         name = DIALECT.table(table.schema, table.name)
-        key = _names(table.key)
-        same = " AND ".join(
-            f"existing.{DIALECT.identifier(k)} = staged.{DIALECT.identifier(k)}" for k in table.key
-        )
-        with _staged(self._cursor, rows, materialised=True) as staged:
+        with _explained(), _staged(self._cursor, table, rows):
             self._cursor.execute(
-                f"DELETE FROM {name} AS existing USING {staged} AS staged WHERE {same}"
+                f"DELETE FROM {name} AS existing USING {STAGED} AS staged WHERE {_same(table.key)}"
             )
             return self._count(
-                f"INSERT INTO {name} BY NAME SELECT * FROM {staged} "
-                f"QUALIFY row_number() OVER (PARTITION BY {key} ORDER BY rowid DESC) = 1"
+                f"INSERT INTO {name} BY NAME SELECT * FROM {STAGED} QUALIFY row_number() "
+                f"OVER (PARTITION BY {_names(table.key)} ORDER BY rowid DESC) = 1"
             )
 
     def replace(self, table: Table, rows: Rows) -> int:
         name = DIALECT.table(table.schema, table.name)
-        aside = DIALECT.table(table.schema, f"{table.name}__new")
-        self._cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {DIALECT.identifier(table.schema)}")
-        self._cursor.execute(f"DROP TABLE IF EXISTS {aside}")
-        self._cursor.execute(f"CREATE TABLE {aside} ({_definitions(table)})")
-        with _staged(self._cursor, rows) as staged:
-            count = self._count(f"INSERT INTO {aside} BY NAME SELECT * FROM {staged}")
-        self._cursor.execute(f"DROP TABLE IF EXISTS {name}")
-        self._cursor.execute(f"ALTER TABLE {aside} RENAME TO {DIALECT.identifier(table.name)}")
-        return count
+        with _explained(), _registered(self._cursor, rows):
+            # Until we commit, others keep reading the table that was there.
+            self._create(f"CREATE OR REPLACE TABLE {name}", table)
+            return self._count(f"INSERT INTO {name} BY NAME SELECT * FROM {ARROW}")
+
+    def _create(self, statement: str, table: Table) -> None:
+        schema = DIALECT.identifier(table.schema)
+        definitions = ", ".join(_definition(column) for column in table.columns)
+        self._cursor.execute(f"CREATE SCHEMA IF NOT EXISTS {schema}")
+        self._cursor.execute(f"{statement} ({definitions})")
 
     def _count(self, sql: str) -> int:
         row = self._cursor.execute(sql).fetchone()
@@ -213,35 +257,50 @@ class DuckDBTransaction:
 
 
 def _run(cursor: duckdb.DuckDBPyConnection, sql: str, values: Sequence[Any]) -> pa.Table:
-    try:
+    with _explained():
         answer = cursor.sql(sql, params=list(values))
         return pa.table({}) if answer is None else answer.to_arrow_table()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Raise the engine's errors as ours: its own trouble is retried, a wrong statement is not."""
+    try:
+        yield
+    except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
+        raise WarehouseUnavailable(f"The warehouse cannot go on: {error}") from error
     except duckdb.Error as error:
         raise QueryFailed(str(error)) from error
 
 
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
-    try:
+    # What has failed may have been rolled back by the engine already.
+    with suppress(duckdb.Error):
         cursor.rollback()
-    except duckdb.Error:
-        pass  # the engine has already aborted it
 
 
 @contextmanager
-def _staged(
-    cursor: duckdb.DuckDBPyConnection, rows: Rows, *, materialised: bool = False
-) -> Iterator[str]:
-    """A name in SQL for Arrow `rows`, gone afterwards."""
-    cursor.register("arrow_rows", rows)
+def _registered(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[None]:
+    """Arrow `rows` under the name `ARROW`, gone afterwards."""
+    cursor.register(ARROW, rows)
     try:
-        if not materialised:
-            yield "arrow_rows"
-            return
-        cursor.execute("CREATE OR REPLACE TEMP TABLE staged_rows AS SELECT * FROM arrow_rows")
-        yield "staged_rows"
-        cursor.execute("DROP TABLE staged_rows")
+        yield
     finally:
-        cursor.unregister("arrow_rows")
+        cursor.unregister(ARROW)
+
+
+@contextmanager
+def _staged(cursor: duckdb.DuckDBPyConnection, table: Table, rows: Rows) -> Iterator[None]:
+    """`rows` as a real table `STAGED`, in the types of `table`: they are read more than once."""
+    columns = _names(rows.schema.names)
+    name = DIALECT.table(table.schema, table.name)
+    with _registered(cursor, rows):
+        cursor.execute(
+            f"CREATE OR REPLACE TEMP TABLE {STAGED} AS SELECT {columns} FROM {name} LIMIT 0"
+        )
+        cursor.execute(f"INSERT INTO {STAGED} BY NAME SELECT * FROM {ARROW}")
+    yield
+    cursor.execute(f"DROP TABLE {STAGED}")
 
 
 def _tables(
@@ -269,13 +328,15 @@ def _column(name: str, type_name: str) -> Column:
     return Column(name, TYPES.get(type_name, Type.TEXT))
 
 
-def _definitions(table: Table) -> str:
-    return ", ".join(_definition(column) for column in table.columns)
-
-
 def _definition(column: Column) -> str:
     return f"{DIALECT.identifier(column.name)} {DIALECT.type_name(column)}"
 
 
 def _names(names: Sequence[str]) -> str:
     return ", ".join(DIALECT.identifier(name) for name in names)
+
+
+def _same(key: Sequence[str]) -> str:
+    """The condition that two rows share `key`. A missing part equals a missing part."""
+    columns = [DIALECT.identifier(name) for name in key]
+    return " AND ".join(f"existing.{name} IS NOT DISTINCT FROM staged.{name}" for name in columns)

@@ -1,6 +1,7 @@
 """The three protocols an engine fulfils: a dialect makes text, a warehouse moves rows.
 
-Rows are Arrow: tables or record-batch readers, columns matched by name. What an engine must
+Rows are Arrow: tables or record-batch readers, columns matched by name. A text column may stand
+for any type: the engine casts it to the table's own, exactly or with an error. What an engine must
 promise beyond these signatures is written as tests in `tests/conformance/`.
 """
 
@@ -21,7 +22,9 @@ Rows: TypeAlias = pa.Table | pa.RecordBatchReader
 class Dialect(Protocol):
     """How one engine spells things. Pure text: no connection, no state."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """The engine's name, as it begins a warehouse's url."""
 
     def identifier(self, name: str) -> str:
         """`name` quoted, whatever is in it."""
@@ -46,13 +49,13 @@ class Transaction(Protocol):
         """Create schema and table, or add the columns that are missing. Never drops or narrows."""
 
     def widen(self, table: Table, column: Column) -> None:
-        """Give an existing column a wider type (integer → float, anything → text), keeping values."""
+        """Give a column a wider type (integer → float, anything → text), keeping its values."""
 
     def append(self, table: Table, rows: Rows) -> int:
         """Add rows; how many were added.
 
         With a `key`, a row whose key is already there, or came earlier in `rows`, is a repeat
-        and is left out: the first one wins.
+        and is left out: the first one wins. In a key, NULL equals NULL.
         """
 
     def merge(self, table: Table, rows: Rows) -> int:
@@ -68,7 +71,9 @@ class Transaction(Protocol):
 class Warehouse(Protocol):
     """One engine, opened for writing by one process. Any thread may call any method."""
 
-    dialect: Dialect
+    @property
+    def dialect(self) -> Dialect:
+        """How this engine spells things."""
 
     def query(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
         """Our own reading SQL, whole answer in memory. User SQL never comes here."""
@@ -84,7 +89,7 @@ class Warehouse(Protocol):
         """A number that grows with every committed write since the warehouse was opened."""
 
     def publish(self, path: Path) -> int:
-        """Write a complete, consistent copy for readers to `path`, synced; the `version` it holds."""
+        """Write a complete, consistent copy for readers to `path`, synced; its `version`."""
 
     def close(self) -> None:
         """Finish: interrupts what runs, leaves everything committed on disk."""

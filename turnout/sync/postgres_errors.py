@@ -1,0 +1,98 @@
+"""Turning what a PostgreSQL server or its driver says into one sentence of ours.
+
+A server's message may quote values of rows, so it is passed on only where it cannot.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import adbc_driver_manager
+import psycopg
+from psycopg.conninfo import conninfo_to_dict
+
+from turnout.errors import SourceRefused, SourceUnavailable, TurnoutError
+from turnout.sync.selection import SelectedTable
+
+# Codes, or their first letters, after which the same copy may succeed by itself.
+PASSING = ("08", "40", "53", "55P03", "57", "58", "25P03", "XX")
+# What a server answers while connecting, when it is there and says no.
+REFUSALS = (
+    "password authentication failed",
+    "no pg_hba.conf entry",
+    "no password supplied",
+    "permission denied for database",
+    "is not permitted to log in",
+    "SSL",
+    "certificate",
+)
+MISSING = re.compile(r'(role|database) "[^"]*" does not exist')
+
+
+@contextmanager
+def explained(url: str, table: SelectedTable | None = None) -> Iterator[None]:
+    """Raise a driver's error as `SourceUnavailable` or `SourceRefused`, with a sentence."""
+    try:
+        yield
+    except (psycopg.Error, adbc_driver_manager.Error) as error:
+        raise _sentence(error, url, table) from None
+
+
+def place(url: str) -> str:
+    """The server's address, as safe to print as `host:port/database`."""
+    parts = conninfo_to_dict(url)
+    return f"{parts.get('host', 'localhost')}:{parts.get('port', 5432)}/{parts.get('dbname', '')}"
+
+
+def _sentence(
+    error: psycopg.Error | adbc_driver_manager.Error, url: str, table: SelectedTable | None
+) -> TurnoutError:
+    code = error.sqlstate or ""
+    what = f"The table '{table.label}'" if table else f"The source {place(url)}"
+    if not code:
+        return _without_code(error, url)
+    if code == "42501":
+        return SourceRefused(
+            f"{what} may not be read as a whole by this role.",
+            hint="It lacks a right, or a row policy hides rows from it: `turnout check` says more.",
+        )
+    if code.startswith(PASSING):
+        return SourceUnavailable(
+            f"{what} could not be read to its end: {_meaning(code)} ({code}).",
+            hint=_remedy(code),
+        )
+    return SourceRefused(f"{what} cannot be read (PostgreSQL's code {code}).")
+
+
+def _without_code(error: Exception, url: str) -> TurnoutError:
+    """A connection that did not come about, or broke."""
+    text = " ".join(str(error).split())
+    said = text.rpartition("failed: ")[2].removeprefix("FATAL: ").strip()
+    if any(word in text for word in REFUSALS) or MISSING.search(text):
+        return SourceRefused(
+            f"The source {place(url)} refuses the connection: {said}.",
+            hint="Correct the url of this source.",
+        )
+    return SourceUnavailable(f"The source {place(url)} cannot be reached: {said}.")
+
+
+def _meaning(code: str) -> str:
+    if code.startswith("40"):
+        return "the follower cancelled the read to go on replaying"
+    if code == "57014":
+        return "the read took longer than allowed or was cancelled"
+    if code.startswith("57"):
+        return "the server is stopping or starting"
+    if code.startswith("53"):
+        return "the server has no connection or memory to spare"
+    if code == "55P03":
+        return "the table is locked by another session"
+    return "the connection broke"
+
+
+def _remedy(code: str) -> str | None:
+    if not code.startswith("40"):
+        return None
+    return "Set hot_standby_feedback = on on the follower, or raise max_standby_streaming_delay."
