@@ -71,6 +71,10 @@ class NotAllowed(TurnoutError):
     """You may not do this."""
 
 
+class TooManyAttempts(TurnoutError):
+    """Too many attempts; wait a minute and try again."""
+
+
 class NotFound(TurnoutError):
     """There is nothing at this address."""
 
@@ -101,6 +105,10 @@ class WarehouseUnavailable(TurnoutError):
 
 class NoSnapshot(WarehouseUnavailable):
     """There is nothing to query yet: no snapshot of the warehouse has been published."""
+
+
+class LoadFailed(TurnoutError):
+    """Events could not be loaded; they stay in the journal and loading is tried again."""
 
 
 class SourceUnavailable(TurnoutError):

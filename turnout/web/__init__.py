@@ -1,0 +1,1 @@
+"""Pages and addresses: the only room that knows HTTP. It decides nothing the rooms below decide."""

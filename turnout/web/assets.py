@@ -1,0 +1,72 @@
+"""The few static files: read once, addressed by their content, kept by browsers for a year."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from litestar import Request, Response, get
+from litestar.status_codes import HTTP_200_OK
+
+from turnout.errors import NotFound
+
+FOLDER = Path(__file__).parent / "static"
+MEDIA_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+FOR_EVER = "public, max-age=31536000, immutable"
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One static file and the short name of its content."""
+
+    body: bytes
+    media_type: str
+    version: str
+
+
+@cache
+def assets() -> dict[str, Asset]:
+    """Every static file by name."""
+    return {path.name: _read(path) for path in FOLDER.iterdir() if path.suffix in MEDIA_TYPES}
+
+
+def asset_address(name: str) -> str:
+    """Where a page finds the static file `name`; another address whenever its content changes."""
+    return f"/static/{name}?v={assets()[name].version}"
+
+
+@get("/static/{name:str}")
+async def show_asset(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+    """A static file."""
+    return _asset(name, request.query_params.get("v"))
+
+
+@get("/favicon.ico")
+async def show_favicon() -> Response[bytes]:
+    """Browsers ask for this address whatever a page says."""
+    return _asset("favicon.svg", None)
+
+
+def _asset(name: str, version: str | None) -> Response[bytes]:
+    asset = assets().get(name)
+    if asset is None:
+        raise NotFound
+    return Response(
+        asset.body,
+        status_code=HTTP_200_OK,
+        media_type=asset.media_type,
+        headers={"Cache-Control": FOR_EVER if version == asset.version else "no-cache"},
+    )
+
+
+def _read(path: Path) -> Asset:
+    body = path.read_bytes()
+    version = hashlib.sha256(body).hexdigest()[:12]
+    return Asset(body, MEDIA_TYPES[path.suffix], version)

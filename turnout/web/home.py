@@ -1,0 +1,55 @@
+"""The home page: the company's first numbers, and how fresh the data is."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from litestar import Response, get
+
+from turnout.clips.clip import Clip
+from turnout.errors import TurnoutError
+from turnout.web.faces import CARD_ROWS, Face, face
+from turnout.web.notices import forget_broken, notices
+from turnout.web.status import read_status
+from turnout.web.visit import Visit, signed_in
+
+CARDS_MAX = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One pinned clip: its face, or why it has none, or neither while it is being prepared."""
+
+    clip: Clip
+    face: Face | None = None
+    problem: str | None = None
+
+
+@get("/", guards=[signed_in])
+async def show_home(request: Visit) -> Response[str]:
+    """The pinned clips as cards, all asked at once and none waited for long."""
+    clips = await asyncio.to_thread(request.rooms.clips.list)
+    pinned = [clip for clip in clips if clip.pinned][:CARDS_MAX]
+    freshness, cards = await asyncio.gather(
+        read_status(request.rooms), asyncio.gather(*(_card(request, clip) for clip in pinned))
+    )
+    return request.page(
+        "home.html",
+        cards=cards,
+        clips_count=len(clips),
+        freshness=freshness,
+        notices=await asyncio.to_thread(notices, request.rooms.state),
+        is_preparing=any(card.face is None and card.problem is None for card in cards),
+    )
+
+
+async def _card(visit: Visit, clip: Clip) -> Card:
+    answer = await visit.waiting.ask(clip)
+    if answer is None:
+        return Card(clip)
+    if isinstance(answer, TurnoutError):
+        return Card(clip, problem=answer.message)
+    if not answer.is_stale:
+        await asyncio.to_thread(forget_broken, visit.rooms.state, clip)
+    return Card(clip, face=await face(answer, clip.title, limit=CARD_ROWS))

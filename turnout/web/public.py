@@ -1,0 +1,106 @@
+"""What a share link opens, for anybody who holds it.
+
+No cookie is read or set. Nothing here tells an unknown link from a revoked or expired one, and no
+error text of the database ever leaves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from litestar import HttpMethod, Response, route
+
+from turnout.access.links import Link, no_link
+from turnout.clips.clip import Clip
+from turnout.clips.result import Result
+from turnout.errors import NotFound, QueryFailed, QueryRefused, TurnoutError
+from turnout.web import view as views
+from turnout.web.address import read_link_address
+from turnout.web.faces import chart_response, data_response, face
+from turnout.web.notices import tell_broken
+from turnout.web.view import read_view
+from turnout.web.visit import Visit
+from turnout.web.waiting import NEWER_WAIT_S, answer_key
+
+READ = [HttpMethod.GET, HttpMethod.HEAD]
+KEEP_S = 30
+KEEP = f"private, max-age={KEEP_S}"
+
+
+@route("/s/{address:str}", http_method=READ)
+async def show_link(request: Visit, address: str) -> Response[Any]:
+    """The shared clip's current answer: a page, or the data the suffix asks for."""
+    link, clip, token, format_ = _open(request, address)
+    if format_:
+        return await _data(request, clip, format_)
+    return await _page(request, link, clip, token)
+
+
+@route("/s/{address:str}/chart.svg", http_method=READ)
+async def show_link_chart(request: Visit, address: str) -> Response[Any]:
+    """The shared clip's current answer as a drawing."""
+    _, clip, _, format_ = _open(request, address)
+    if format_:
+        raise NotFound
+    view = read_view(request.query_params, views.CHART)
+    result = await _answer(request, clip)
+    return await chart_response(request, clip, result, view, keep=KEEP)
+
+
+def _open(visit: Visit, address: str) -> tuple[Link, Clip, str, str]:
+    """The link of an address, its clip, its token and the format asked for.
+
+    Runs on the loop on purpose: two look-ups by key take less than a thread's hand-over.
+    """
+    token, format_ = read_link_address(address)
+    link = visit.rooms.links.open(token, now=visit.now)
+    try:
+        return link, visit.rooms.clips.find(link.clip_id), token, format_
+    except NotFound:
+        # The clip was put away: the same words as for a link that never was.
+        raise no_link() from None
+
+
+async def _page(visit: Visit, link: Link, clip: Clip, token: str) -> Response[str]:
+    offset = read_view(visit.query_params, views.PAGE).offset
+    answer = await visit.waiting.ask(clip)
+    values: dict[str, Any] = {"clip": clip, "link": link, "token": token, "face": None}
+    if answer is None:
+        return visit.reader_page("shared.html", is_preparing=True, **values)
+    if isinstance(answer, TurnoutError):
+        raise await _told(visit, clip, answer)
+    await _note(visit, clip, answer)
+    values["face"] = await face(answer, clip.title, offset=offset)
+    return visit.reader_page("shared.html", keep_s=KEEP_S, is_preparing=False, **values)
+
+
+async def _data(visit: Visit, clip: Clip, format_: str) -> Response[Any]:
+    view = read_view(visit.query_params, views.CSV if format_ == "csv" else views.JSON)
+    result = await _answer(visit, clip)
+    return await data_response(visit, clip, result, format_, view, keep=KEEP)
+
+
+async def _answer(visit: Visit, clip: Clip) -> Result:
+    try:
+        result = await visit.rooms.answers.answer(
+            clip.sql, key=answer_key(clip), wait_s=NEWER_WAIT_S
+        )
+    except TurnoutError as error:
+        raise await _told(visit, clip, error) from None
+    await _note(visit, clip, result)
+    return result
+
+
+async def _note(visit: Visit, clip: Clip, result: Result) -> None:
+    """An old answer that hides a failure is told to the owner too."""
+    if result.problem:
+        await asyncio.to_thread(tell_broken, visit.rooms.state, clip, now=visit.now)
+
+
+async def _told(visit: Visit, clip: Clip, error: TurnoutError) -> TurnoutError:
+    """What a stranger may know of `error`; the owner finds the rest on the clip's page."""
+    if not isinstance(error, (QueryFailed, QueryRefused)):
+        return error  # busy, or nothing published yet: says nothing about the query
+    await asyncio.to_thread(tell_broken, visit.rooms.state, clip, now=visit.now)
+    return QueryFailed("This clip is broken; its owner has been told.")

@@ -1,0 +1,104 @@
+"""The site: every page and address, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.exceptions import HTTPException
+
+from turnout.access.secret import secret_key
+from turnout.errors import TurnoutError
+from turnout.web import (
+    assets,
+    clips,
+    editor,
+    headers,
+    health,
+    home,
+    login,
+    public,
+    responses,
+    share,
+    sources,
+    visit,
+)
+from turnout.web.attempts import Attempts
+from turnout.web.drawings import Drawings
+from turnout.web.pages import Pages
+from turnout.web.rooms import Rooms
+from turnout.web.waiting import Waiting
+
+# A query may have 100 KB; a form with one, in the worst encoding, three times that.
+BODY_BYTES_MAX = 512 * 1024
+
+ROUTES = [
+    home.show_home,
+    clips.list_clips,
+    clips.show_clip,
+    clips.show_chart,
+    editor.new_clip,
+    editor.create_clip,
+    editor.edit_clip,
+    editor.save_clip,
+    editor.archive_clip,
+    share.show_share,
+    share.create_link,
+    share.revoke_link,
+    public.show_link,
+    public.show_link_chart,
+    sources.show_sources,
+    sources.create_key,
+    sources.revoke_key,
+    login.show_sign_in,
+    login.sign_in,
+    login.sign_out,
+    login.show_welcome,
+    login.claim,
+    health.show_health,
+    health.show_readiness,
+    assets.show_asset,
+    assets.show_favicon,
+]
+
+
+def build_site(rooms: Rooms, *, clock: Callable[[], datetime] = visit.clock) -> Litestar:
+    """The ASGI app of all pages. It opens nothing; on shutdown it writes down what it counted."""
+    state = State(
+        {
+            "rooms": rooms,
+            "clock": clock,
+            "secret": secret_key(rooms.config.data_folder),
+            "pages": Pages(),
+            "waiting": Waiting(rooms.answers),
+            "drawings": Drawings(),
+            "attempts": Attempts(),
+        }
+    )
+    # Every request is a `Visit`, because of `request_class`; the framework's types cannot say so.
+    before_request: Any = visit.check_form
+    exception_handlers: Any = {
+        TurnoutError: responses.answer_error,
+        HTTPException: responses.answer_refusal,
+        Exception: responses.answer_surprise,
+    }
+    return Litestar(
+        route_handlers=ROUTES,
+        request_class=visit.Visit,
+        state=state,
+        before_request=before_request,
+        before_send=[headers.add_headers],
+        exception_handlers=exception_handlers,
+        on_shutdown=[_close],
+        request_max_body_size=BODY_BYTES_MAX,
+        openapi_config=None,
+        logging_config=None,
+    )
+
+
+async def _close(app: Litestar) -> None:
+    await app.state.waiting.close()
+    app.state.rooms.links.write_uses()
