@@ -1,0 +1,220 @@
+"""The SQL of one table's rows: from a plan to one SELECT over routed messages.
+
+`v` is the list of a message's values as text and `t` the list of their kinds, each extracted in
+a single parse. Every feed becomes one typed expression; what does not fit is noticed by being
+there as text and absent as a value.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from turnout.events.plan import FITTING, TIME_PATTERN, Found, Plan
+from turnout.warehouse import Type
+from turnout.warehouse.duckdb import DIALECT
+
+REASONS = {
+    Type.INTEGER: "not_an_integer",
+    Type.FLOAT: "not_a_number",
+    Type.BOOLEAN: "not_a_boolean",
+    Type.TIME: "not_a_time",
+}
+NAME_TAKEN = "name_taken"
+NO_COLUMN_LEFT = "no_column_left"
+BAD_TIMESTAMP = "bad_timestamp"
+
+
+@dataclass(frozen=True, slots=True)
+class Feed:
+    """One path on its way into one column."""
+
+    found: Found
+    column: str
+    number: int  # its place in `v`, from 1
+    kind: str | None  # its place in `t` as an expression, where kinds must be told apart
+    value: str
+
+    @property
+    def name(self) -> str:
+        return f"f{self.number}"
+
+    @property
+    def text(self) -> str:
+        return f"v[{self.number}]"
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """A value that its column did not take: when, which, and why."""
+
+    condition: str
+    pointer: str
+    spelling: str
+    column: str
+    text: str
+    reason: str
+
+
+def rows_sql(plan: Plan, own: Mapping[str, str], source: str, *, bad_times: bool) -> str:
+    """A SELECT of `plan`'s columns beside `own` ones (name → expression) from `source`.
+
+    Its last column `_misfits` lists what `discards` will say; `bad_times` says that the source
+    has messages whose time could not be read.
+    """
+    feeds, kinds = _feeds(plan)
+    misfits = [*_misfits(plan, feeds)]
+    if bad_times:
+        misfits.append(_bad_time())
+    columns = [f"{expression} AS {DIALECT.identifier(name)}" for name, expression in own.items()]
+    columns += _columns(plan, feeds)
+    columns += [f"{_rescued(misfits)} AS _rescued", f"{_listed(misfits)} AS _misfits"]
+    pointers = literals(feed.found.path.pointer for feed in feeds)
+    values = "".join(f", {feed.value} AS {feed.name}" for feed in feeds)
+    return (
+        f"SELECT {', '.join(columns)} FROM (SELECT *{values} FROM ("
+        f"SELECT *, json_extract_string(line, {pointers}) AS v, "
+        f"json_type(line, {literals(kinds)}) AS t FROM {source}))"
+    )
+
+
+def time_sql(text: str) -> str:
+    """The UTC time that `text` says in ISO 8601, or NULL."""
+    return (
+        f"CASE WHEN regexp_full_match({text}, '{TIME_PATTERN}') "
+        f"THEN TRY_CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) END"
+    )
+
+
+def _feeds(plan: Plan) -> tuple[list[Feed], list[str]]:
+    """All feeds of a plan, and the pointers whose kinds they need."""
+    feeds: list[Feed] = []
+    kinds: list[str] = []
+    wanted = [
+        (each.column.name, each.column.type, found) for each in plan.planned for found in each.feeds
+    ]
+    wanted += [("", Type.TEXT, found) for found in plan.homeless]
+    for column, type_, found in wanted:
+        fitting = FITTING.get(type_)
+        strange = found.kinds - {"NULL"} - (fitting or found.kinds - {"OBJECT"})
+        kind = None
+        if strange:
+            kinds.append(found.path.pointer)
+            kind = f"t[{len(kinds)}]"
+        number = len(feeds) + 1
+        value = _guarded(_value(f"v[{number}]", type_), kind, fitting)
+        feeds.append(Feed(found, column, number, kind, value))
+    return feeds, kinds
+
+
+def _value(text: str, type_: Type) -> str:
+    if type_ is Type.INTEGER:
+        return f"TRY_CAST({text} AS BIGINT)"
+    if type_ is Type.FLOAT:
+        return f"TRY_CAST({text} AS DOUBLE)"
+    if type_ is Type.BOOLEAN:
+        return f"{text} = 'true'"
+    if type_ is Type.TIME:
+        return time_sql(text)
+    return text
+
+
+def _guarded(value: str, kind: str | None, fitting: frozenset[str] | None) -> str:
+    """Only kinds that fit become a value; text takes everything but an object."""
+    if kind is None:
+        return value
+    if fitting is None:
+        return f"CASE WHEN {kind} <> 'OBJECT' THEN {value} END"
+    return (
+        f"CASE WHEN {kind} IN ({', '.join(map(DIALECT.literal, sorted(fitting)))}) THEN {value} END"
+    )
+
+
+def _columns(plan: Plan, feeds: list[Feed]) -> list[str]:
+    sql: list[str] = []
+    for each in plan.planned:
+        names = [feed.name for feed in feeds if feed.column == each.column.name]
+        value = names[0] if len(names) == 1 else f"coalesce({', '.join(names)})"
+        sql.append(f"{value} AS {DIALECT.identifier(each.column.name)}")
+    return sql
+
+
+def _misfits(plan: Plan, feeds: list[Feed]) -> Iterable[Misfit]:
+    types = {each.column.name: each.column.type for each in plan.planned}
+    first: dict[str, Feed] = {}
+    for feed in feeds:
+        reason = REASONS.get(types.get(feed.column, Type.TEXT))
+        if reason:
+            yield _misfit(feed, _not_taken(feed), reason)
+        if not feed.column:
+            yield _misfit(feed, f"{feed.name} IS NOT NULL", NO_COLUMN_LEFT)
+        elif feed.column in first:
+            winner = first[feed.column].name
+            lost = f"{winner} IS NOT NULL AND {feed.name} <> {winner}"
+            yield _misfit(feed, lost, NAME_TAKEN)
+        first.setdefault(feed.column, feed)
+
+
+def _misfit(feed: Feed, condition: str, reason: str) -> Misfit:
+    path = feed.found.path
+    return Misfit(condition, path.pointer, path.spelling, feed.column, feed.text, reason)
+
+
+def _not_taken(feed: Feed) -> str:
+    """There as text, but no value: an empty text is simply none, an object has members."""
+    condition = f"{feed.name} IS NULL AND {feed.text} <> ''"
+    return f"{condition} AND {feed.kind} <> 'OBJECT'" if feed.kind else condition
+
+
+def _bad_time() -> Misfit:
+    return Misfit(
+        "bad_time IS NOT NULL",
+        "/event/timestamp",
+        "timestamp",
+        "timestamp",
+        "bad_time",
+        BAD_TIMESTAMP,
+    )
+
+
+def _rescued(misfits: list[Misfit]) -> str:
+    """All misfits of a row as one JSON object, as they were sent."""
+    if not misfits:
+        return "CAST(NULL AS JSON)"
+    members = [
+        f"CASE WHEN {each.condition} THEN {DIALECT.literal(_json_name(each.spelling))} "
+        f"|| CAST(json_extract(line, {DIALECT.literal(each.pointer)}) AS VARCHAR) END"
+        for each in misfits
+    ]
+    return _if_any(misfits, f"CAST('{{' || concat_ws(',', {', '.join(members)}) || '}}' AS JSON)")
+
+
+def _listed(misfits: list[Misfit]) -> str:
+    if not misfits:
+        return "NULL"
+    entries = [
+        f"CASE WHEN {each.condition} THEN {{'column_name': {DIALECT.literal(each.column)}, "
+        f"'column_value': {each.text}, 'reason': '{each.reason}'}} END"
+        for each in misfits
+        if each.reason != NO_COLUMN_LEFT  # a notice says it once, not each row
+    ]
+    if not entries:
+        return "NULL"
+    return _if_any(misfits, f"list_filter([{', '.join(entries)}], lambda x: x IS NOT NULL)")
+
+
+def _if_any(misfits: list[Misfit], expression: str) -> str:
+    """Rows are rarely misfits: decide by one cheap condition before building anything."""
+    conditions = " OR ".join(f"({each.condition})" for each in misfits)
+    return f"CASE WHEN {conditions} THEN {expression} END"
+
+
+def _json_name(name: str) -> str:
+    return json.dumps(name) + ":"
+
+
+def literals(texts: Iterable[str]) -> str:
+    """A list of text literals, also when it is empty."""
+    inside = ", ".join(map(DIALECT.literal, texts))
+    return f"[{inside}]::VARCHAR[]"

@@ -1,0 +1,199 @@
+"""The messages of one schema and type → rows of their base table and, for tracks, event tables."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from turnout.events import layout, naming
+from turnout.events.discovery import Discovery
+from turnout.events.expression import rows_sql
+from turnout.events.plan import Found, Path, Plan, plan_table
+from turnout.events.routing import Target
+from turnout.warehouse import Column, Table
+from turnout.warehouse.duckdb import DIALECT
+
+# Members of the message itself that become columns when they are there.
+TOP_LEVEL = {"page": ("name", "category"), "screen": ("name", "category")}
+NO_DISCARDS = pa.table(
+    {name: pa.array([], pa.string()) for name in ("table_name", "row_id", "column_name")}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Shaped:
+    """Rows for one table, and the values among them that it did not take."""
+
+    plan: Plan
+    rows: pa.Table
+    discards: pa.Table
+
+    def only(self, ids: pa.Array) -> Shaped:
+        """What is left of it for messages with these ids."""
+        rows = self.rows.filter(pc.is_in(self.rows["id"], value_set=ids))
+        discards = self.discards.filter(pc.is_in(self.discards["row_id"], value_set=ids))
+        return Shaped(self.plan, rows, discards)
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """A base table's rows and, for tracks, those of the event tables beside it."""
+
+    base: Shaped
+    details: tuple[Shaped, ...] = ()
+
+
+class FamilyShaper:
+    """Shapes the messages of one schema and type."""
+
+    def __init__(
+        self,
+        discovery: Discovery,
+        schema: str,
+        type_: str,
+        tables: Mapping[str, Table],
+        loaded_at: datetime,
+    ) -> None:
+        self._database = discovery.database
+        self._discovery = discovery
+        self._schema = schema
+        self._type = type_
+        self._tables = tables
+        self._loaded_at = f"TIMESTAMP '{loaded_at:%Y-%m-%d %H:%M:%S.%f}'"
+        self._name_of = column_namer(type_)
+
+    def shape(self, targets: Sequence[Target]) -> Family:
+        """The base table over all targets, and each track target's event table."""
+        messages = _messages(targets)
+        base = self._known(layout.BASES[self._type], layout.OWN_COLUMNS[layout.BASES[self._type]])
+        if self._type != "track":
+            return Family(self._shaped(base, self._find("", messages), messages))
+        details, outside = [], []
+        for target in targets:
+            its_own = _messages([target])
+            found = self._find(target.name, its_own)
+            outside.append([each for each in found if each.path.keys[0] != "properties"])
+            if target.has_table:
+                table = self._known(target.name, layout.EVENT_COLUMNS)
+                details.append(self._shaped(table, found, its_own))
+        return Family(self._shaped(base, _united(outside), messages), tuple(details))
+
+    def _known(self, name: str, columns: Sequence[Column]) -> Table:
+        """The table as it is, with the columns it must at least have."""
+        table = self._tables.get(name, Table(self._schema, name, ()))
+        missing = [column for column in columns if table.column(column.name) is None]
+        return replace(table, columns=(*table.columns, *missing), key=layout.KEY)
+
+    def _find(self, event_table: str, messages: str) -> list[Found]:
+        roots = [Path(("context",))]
+        part = layout.PARTS.get(self._type)
+        if part:
+            roots.append(Path((part,)))
+        leaves = [Path((name,)) for name in ("channel", *TOP_LEVEL.get(self._type, ()))]
+        subject = (self._schema, self._type, event_table)
+        return self._discovery.find(subject, roots, leaves, messages)
+
+    def _shaped(self, table: Table, found: Sequence[Found], messages: str) -> Shaped:
+        plan = plan_table(
+            table,
+            found,
+            self._name_of,
+            lambda paths: self._discovery.first_types(paths, messages),
+            lambda path: self._discovery.has_fraction(path, messages),
+        )
+        own = self._own_columns(plan, found)
+        [(bad_times,)] = self._rows(f"SELECT count(bad_time) > 0 FROM {messages}")
+        rows = self._table(rows_sql(plan, own, messages, bad_times=bad_times))
+        return Shaped(plan, rows.drop_columns("_misfits"), self._discards(table, rows))
+
+    def _own_columns(self, plan: Plan, found: Sequence[Found]) -> dict[str, str]:
+        """The columns that do not come from a path, as expressions over `routed`."""
+        name = plan.table.name
+        own = {column.name: DIALECT.identifier(column.name) for column in layout.CALL}
+        if self._type == "track":
+            own |= {"event": "event_table", "event_text": "event"}
+        if name == "tracks":
+            own["_properties"] = "json_extract(line, '/event/properties')"
+        if self._type == "group":
+            own["group_id"] = "group_id"
+        if self._type == "alias":
+            own["previous_id"] = "previous_id"
+        if name in layout.LATEST:
+            own["_cleared"] = self._cleared(plan, found)
+        loaded_at = self._loaded_at
+        return own | {"uuid_ts": loaded_at, "loaded_at": loaded_at, "_source": "source"}
+
+    def _cleared(self, plan: Plan, found: Sequence[Found]) -> str:
+        """The columns whose trait a call set to null, as a JSON list; NULL for none."""
+        wanted = plan.wanted
+        nulls = [
+            f"CASE WHEN json_type(line, {DIALECT.literal(each.path.pointer)}) = 'NULL' "
+            f"THEN {DIALECT.literal(self._name_of(each.path))} END"
+            for each in found
+            if "NULL" in each.kinds
+            and each.path.keys[0] == "traits"
+            and wanted.column(self._name_of(each.path))
+        ]
+        if not nulls:
+            return "CAST(NULL AS JSON)"
+        listed = f"list_filter([{', '.join(nulls)}], lambda name: name IS NOT NULL)"
+        return f"CASE WHEN len({listed}) > 0 THEN to_json({listed}) END"
+
+    def _discards(self, table: Table, rows: pa.Table) -> pa.Table:
+        """One row for each value in `_misfits`."""
+        misfits = rows["_misfits"]
+        if pa.types.is_list(misfits.type):
+            rows = rows.filter(pc.greater(pc.list_value_length(misfits), 0))
+        else:
+            rows = rows.slice(0, 0)
+        if not rows.num_rows:
+            return NO_DISCARDS
+        self._database.register("misfit_rows", rows)
+        try:
+            return self._table(
+                "SELECT ?::VARCHAR AS table_name, id AS row_id, received_at, "
+                f"unnest(_misfits, recursive := true), {self._loaded_at} AS uuid_ts "
+                "FROM misfit_rows",
+                [f"{table.schema}.{table.name}"],
+            )
+        finally:
+            self._database.unregister("misfit_rows")
+
+    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
+        return self._database.execute(sql).fetchall()
+
+    def _table(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
+        return self._database.sql(sql, params=list(values)).to_arrow_table()
+
+
+def column_namer(type_: str) -> Callable[[Path], str]:
+    """How a path in a message of this type becomes a column."""
+    taken = frozenset({"group_id"} if type_ == "group" else ())
+
+    def name_of(path: Path) -> str:
+        if path.keys[0] == "context":
+            return naming.context_column(path.keys[1:])
+        if len(path.keys) == 1:
+            return path.keys[0]
+        return naming.property_column(path.keys[1:], taken)
+
+    return name_of
+
+
+def _messages(targets: Sequence[Target]) -> str:
+    numbers = ", ".join(str(target.number) for target in targets)
+    return f"(SELECT rowid, * FROM routed WHERE target IN ({numbers}))"
+
+
+def _united(found: Sequence[Sequence[Found]]) -> list[Found]:
+    """What several sets of messages have together."""
+    kinds: dict[Path, frozenset[str]] = {}
+    for each in itertools.chain.from_iterable(found):
+        kinds[each.path] = kinds.get(each.path, frozenset()) | each.kinds
+    return [Found(path, kinds[path]) for path in sorted(kinds, key=lambda path: path.keys)]

@@ -1,0 +1,158 @@
+"""Which columns a table's messages need, decided from the kinds of values found at each path.
+
+Pure: what was found comes in, a plan and the SQL expressions for it come out. The rule: the
+first value fixes a column's type; later ones are cast, widen the column, or are rescued.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from turnout.warehouse import Column, Table, Type
+
+COLUMNS_MAX = 500
+
+# The kinds of JSON values, as the shaping engine's json_type names them.
+INTEGERS = frozenset({"BIGINT", "UBIGINT"})
+NUMBERS = INTEGERS | {"DOUBLE"}
+FITTING = {
+    Type.INTEGER: INTEGERS,
+    Type.FLOAT: NUMBERS,
+    Type.BOOLEAN: frozenset({"BOOLEAN"}),
+    Type.TIME: frozenset({"VARCHAR"}),
+}
+# A kind that brings no value of its own: an object's members have paths of their own.
+VALUELESS = frozenset({"NULL", "OBJECT"})
+TIME_PATTERN = (
+    r"\d{4}-\d{2}-\d{2}"
+    r"([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]\d{2}(:?\d{2})?)?)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """A value's place in a message, from the event down."""
+
+    keys: tuple[str, ...]
+
+    @property
+    def pointer(self) -> str:
+        """As a JSON pointer into a journal line."""
+        steps = (key.replace("~", "~0").replace("/", "~1") for key in self.keys)
+        return "/event/" + "/".join(steps)
+
+    @property
+    def spelling(self) -> str:
+        """As people would write it, below `properties` or `traits`."""
+        inside = self.keys[1:] if self.keys[0] in ("properties", "traits") else self.keys
+        return ".".join(inside)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A path and the kinds of values seen there."""
+
+    path: Path
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A column and the paths that feed it, the preferred one first."""
+
+    column: Column
+    feeds: tuple[Found, ...]
+    is_new: bool = False
+    is_widened: bool = False
+
+
+@dataclass(slots=True)
+class Plan:
+    """A table, its columns fed from paths, and the paths that found no column."""
+
+    table: Table
+    planned: list[Planned] = field(default_factory=list)
+    homeless: list[Found] = field(default_factory=list)
+
+    @property
+    def wanted(self) -> Table:
+        """The table as the warehouse must have it before rows are added."""
+        planned = {each.column.name: each.column for each in self.planned}
+        there = tuple(planned.get(column.name, column) for column in self.table.columns)
+        new = tuple(each.column for each in self.planned if each.is_new)
+        return replace(self.table, columns=(*there, *new))
+
+    @property
+    def widened(self) -> list[Column]:
+        return [each.column for each in self.planned if each.is_widened]
+
+
+# Asked of the data only when it matters: the type that the first value of a path fixes.
+FirstType = Callable[[list[Path]], Mapping[Path, Type]]
+# Whether a path holds a number with a fraction, not only integers too large for their type.
+HasFraction = Callable[[Path], bool]
+
+
+def plan_table(
+    table: Table,
+    found: Iterable[Found],
+    name_of: Callable[[Path], str],
+    first_type: FirstType,
+    has_fraction: HasFraction,
+) -> Plan:
+    """Decide `table`'s columns for what was `found`."""
+    plan = Plan(table)
+    feeds: dict[str, list[Found]] = {}
+    for each in found:
+        if each.kinds - VALUELESS:
+            feeds.setdefault(name_of(each.path), []).append(each)
+    types = _new_types(table, feeds, first_type)
+    for name in sorted(feeds):
+        ordered = tuple(sorted(feeds[name], key=lambda each: _preference(name, each.path)))
+        column = table.column(name)
+        if column is None and len(table.columns) + _count_new(plan) >= COLUMNS_MAX:
+            plan.homeless.extend(ordered)
+            continue
+        is_new = column is None
+        column = column or Column(name, types[name])
+        widens = column.type is Type.INTEGER and any(
+            "DOUBLE" in each.kinds and has_fraction(each.path) for each in ordered
+        )
+        if widens:
+            column = Column(name, Type.FLOAT)
+        plan.planned.append(Planned(column, ordered, is_new, widens and not is_new))
+    return plan
+
+
+def _new_types(
+    table: Table, feeds: Mapping[str, list[Found]], first_type: FirstType
+) -> dict[str, Type]:
+    """Types for columns that `table` lacks."""
+    types: dict[str, Type] = {}
+    asked: dict[Path, str] = {}
+    for name, found in feeds.items():
+        if table.column(name) is not None:
+            continue
+        preferred = min(found, key=lambda each: _preference(name, each.path))
+        kinds = preferred.kinds - VALUELESS
+        if name == "context_ip" or kinds == {"ARRAY"}:
+            types[name] = Type.TEXT
+        elif kinds == {"BOOLEAN"}:
+            types[name] = Type.BOOLEAN
+        else:
+            asked[preferred.path] = name
+    if asked:
+        types |= {asked[path]: type_ for path, type_ in first_type(list(asked)).items()}
+    return types
+
+
+def _preference(column: str, path: Path) -> tuple[int, tuple[str, ...]]:
+    """A top-level value first, then the key already spelled like the column, then by name."""
+    if len(path.keys) == 1:
+        return 0, path.keys
+    return (1 if path.keys[-1] == column else 2), path.keys
+
+
+def _count_new(plan: Plan) -> int:
+    return sum(each.is_new for each in plan.planned)
