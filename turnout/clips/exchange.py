@@ -19,7 +19,7 @@ import msgspec
 import pyarrow as pa
 
 from turnout.clips import gate
-from turnout.clips.worker import Job, Report
+from turnout.clips.worker import MESSAGE_BYTES, READY, Job, Report
 from turnout.errors import QueryFailed, QueryRefused, QueryTooLarge
 
 REPORT_BYTES_MAX = 65_536
@@ -76,7 +76,7 @@ def converse(process: subprocess.Popen[bytes], job: Job, bytes_max: int, into: P
         _raise_for(_report(process), process, job)
         raise QueryFailed("The answer broke off on its way.", hint="Run it again.") from error
     finally:
-        _end(process)
+        end(process)
         part.unlink(missing_ok=True)
     duration_ms = round((monotonic() - began) * 1000)
     return Ran(
@@ -84,7 +84,12 @@ def converse(process: subprocess.Popen[bytes], job: Job, bytes_max: int, into: P
     )
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def await_ready(process: subprocess.Popen[bytes]) -> bool:
+    """Whether the worker is warm and waits for a job; False when it has ended."""
+    return _pipe(process.stderr).readline(REPORT_BYTES_MAX) == READY
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):
@@ -103,7 +108,7 @@ def _hand_over(process: subprocess.Popen[bytes], job: Job) -> None:
 def _receive(
     process: subprocess.Popen[bytes], part: Path, rows_max: int, bytes_max: int
 ) -> tuple[Head, _Kept]:
-    source = _Metered(_pipe(process.stdout), bytes_max)
+    source = _Metered(_pipe(process.stdout), bytes_max + 2 * MESSAGE_BYTES)
     with pa.ipc.open_stream(source) as stream:
         head = _head(stream.schema)
         with part.open("wb") as file, pa.ipc.new_file(file, stream.schema) as writer:

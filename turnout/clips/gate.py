@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 ALLOWED = frozenset({"SELECT", "EXPLAIN", "MULTI"})
 
-READS_ONLY = "Clips only read."
+READS_ONLY = "Clips only read; nothing can be written or changed in them."
 FILES = "Clips read only the warehouse; files and web addresses are closed to them."
 
 # Why a kind of statement (the engine's own word for it) is refused.
@@ -45,6 +45,7 @@ WALLS = (
         FILES,
     ),
     (re.compile(r"configuration has been locked", re.IGNORECASE), REASONS["SET"]),
+    (re.compile(r"Max expression depth"), "The query nests deeper than clips allow."),
 )
 MEMORY = re.compile(
     r"Out of Memory Error|bad_?alloc|failed to allocate|Allocation failure", re.IGNORECASE
@@ -72,7 +73,7 @@ def refusal(statements: Sequence[tuple[str, str]]) -> str | None:
         return READS_ONLY
     if kind in ALLOWED:
         return None
-    return REASONS.get(kind, f"{READS_ONLY} {kind.replace('_', ' ')} is not possible.")
+    return REASONS.get(kind, READS_ONLY)
 
 
 def friendly(message: str) -> str | None:

@@ -12,25 +12,30 @@ import json
 import os
 import subprocess
 import sys
-from collections import deque
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeAlias
 
+import structlog
+
 from turnout import config
-from turnout.clips.exchange import NeverBegan, Ran, converse
+from turnout.clips.exchange import NeverBegan, Ran, await_ready, converse, end
 from turnout.clips.follower import Snapshot
 from turnout.clips.worker import Job
 from turnout.errors import Busy, QueryFailed, QueryTimedOut
 
 __all__ = ["Ran", "Runner"]
 
+log = structlog.get_logger()
+
 Child: TypeAlias = "subprocess.Popen[bytes]"
 
 KILL_AFTER_S = 1.0
 THREADS = 2
-ATTEMPTS = 3
+# A worker that is not ready by then never will be.
+START_S_MAX = 30.0
+CLOSE_POLL_S = 0.005
 # The child sees our module path and nothing else of ours: -I ignores the environment and the
 # current folder, -S leaves out site files, which would cost a third of the start.
 BOOT = (
@@ -56,31 +61,35 @@ class Runner:
         self._room = folder / "empty"
         self._slots = asyncio.Semaphore(settings.workers)
         self._waiting = 0
-        self._warm: deque[Child] = deque()
+        self._running = 0
+        # Started and not yet taken; None stands for a start that failed.
+        self._warm: asyncio.Queue[Child | None] = asyncio.Queue()
         self._children: set[Child] = set()
-        self._refills: set[asyncio.Task[None]] = set()
+        self._starting = 0
+        self._starts: set[asyncio.Task[None]] = set()
         self._is_closed = False
+        # Workers die with the thread that started them, so one thread starts them all and stays.
+        self._starter = ThreadPoolExecutor(1, "clip-starter")
+        self._talkers = ThreadPoolExecutor(settings.workers, "clip-talker")
 
     async def start(self) -> None:
         """Start the warm workers. They are ready a moment later; a query may come before."""
         self._room.mkdir(parents=True, exist_ok=True)
-        # Workers die with the thread that started them, so one thread starts them all and stays.
-        self._starter = ThreadPoolExecutor(1, "clip-starter")
-        self._talkers = ThreadPoolExecutor(self._settings.workers, "clip-talker")
-        for _ in range(self._settings.workers):
-            self._warm.append(await self._spawn())
+        self._refill()
 
     async def close(self) -> None:
-        """Kill every worker, running ones too."""
+        """Kill every worker, running ones too; their queries fail."""
         self._is_closed = True
-        for task in self._refills:
-            task.cancel()
-        await asyncio.gather(*self._refills, return_exceptions=True)
-        for child in self._children:
-            child.kill()
+        self._starter.shutdown(cancel_futures=False, wait=False)
+        await asyncio.gather(*self._starts)
+        for _ in range(self._running):
+            self._warm.put_nowait(None)  # whoever waits for a worker waits no more
+        while self._running:
+            for child in self._children:
+                child.kill()
+            await asyncio.sleep(CLOSE_POLL_S)
         await asyncio.to_thread(_bury, set(self._children))
-        self._talkers.shutdown(wait=False, cancel_futures=True)
-        self._starter.shutdown(wait=False, cancel_futures=True)
+        self._talkers.shutdown(wait=False)
 
     async def run(
         self, sql: str, snapshot: Snapshot, into: Path, *, timeout_s: float | None = None
@@ -92,11 +101,10 @@ class Runner:
         """
         async with self._slot():
             job = self._job(sql, snapshot, timeout_s or self._settings.timeout_s)
-            for _ in range(ATTEMPTS):
+            while True:
                 child = await self._take()
                 with contextlib.suppress(NeverBegan):
                     return await self._converse(child, job, into)
-        raise QueryFailed("No process could be started for this query.", hint="Run it again.")
 
     @contextlib.asynccontextmanager
     async def _slot(self) -> AsyncIterator[None]:
@@ -108,9 +116,11 @@ class Runner:
             await self._slots.acquire()
         finally:
             self._waiting -= 1
+        self._running += 1
         try:
             yield
         finally:
+            self._running -= 1
             self._slots.release()
 
     def _job(self, sql: str, snapshot: Snapshot, timeout_s: float) -> Job:
@@ -124,34 +134,59 @@ class Runner:
         )
 
     async def _take(self) -> Child:
-        """A living worker; another is started in its place."""
-        child = None
-        while self._warm and child is None:
-            child = self._warm.popleft()
-            if child.poll() is not None:
-                self._children.discard(child)
-                child = None
-        self._refill()
-        return child or await self._spawn()
+        """A worker that is ready; another is started in its place."""
+        while not self._is_closed:
+            self._refill()
+            child = await self._warm.get()
+            self._refill()
+            if child is None and not self._is_closed:
+                raise QueryFailed("No process could be started for this query.")
+            if child and await self._is_ready(child):
+                return child
+        raise Busy("Turnout is stopping.")
+
+    async def _is_ready(self, child: Child) -> bool:
+        """Wait until the worker is warm; whoever goes away meanwhile leaves none behind."""
+        loop = asyncio.get_running_loop()
+        too_late = loop.call_later(START_S_MAX, child.kill)
+        answer = loop.run_in_executor(self._talkers, await_ready, child)
+        is_ready = False
+        try:
+            is_ready = await asyncio.shield(answer)
+        finally:
+            too_late.cancel()
+            if not is_ready:
+                child.kill()
+                await asyncio.wait([answer])
+                await self._discard(child)
+        return is_ready
 
     def _refill(self) -> None:
-        missing = self._settings.workers - len(self._warm) - len(self._refills)
+        missing = self._settings.workers - self._warm.qsize() - self._starting
         for _ in range(missing if not self._is_closed else 0):
+            self._starting += 1
             task = asyncio.create_task(self._add_warm())
-            self._refills.add(task)
-            task.add_done_callback(self._refills.discard)
+            self._starts.add(task)
+            task.add_done_callback(self._starts.discard)
 
     async def _add_warm(self) -> None:
-        self._warm.append(await self._spawn())
+        loop = asyncio.get_running_loop()
+        child = None
+        try:
+            child = await loop.run_in_executor(self._starter, self._start_worker)
+        except OSError as error:
+            log.warning("clip_worker_not_started", problem=error.strerror)
+        self._starting -= 1
+        self._warm.put_nowait(child)
 
-    async def _spawn(self) -> Child:
-        child = await asyncio.get_running_loop().run_in_executor(
-            self._starter, _start_worker, self._room
-        )
+    def _start_worker(self) -> Child:
+        child = start_worker(self._room)
         self._children.add(child)
-        if self._is_closed:
-            child.kill()
         return child
+
+    async def _discard(self, child: Child) -> None:
+        await asyncio.to_thread(end, child)
+        self._children.discard(child)
 
     async def _converse(self, child: Child, job: Job, into: Path) -> Ran:
         """The conversation in its thread, under the clock."""
@@ -196,7 +231,8 @@ class _Clock:
                 self._child.stdin.close()
 
 
-def _start_worker(room: Path) -> Child:
+def start_worker(room: Path) -> Child:
+    """A new worker, warming up; it dies with the calling thread."""
     paths = json.dumps([str(Path(path).absolute()) for path in sys.path])
     return subprocess.Popen(  # noqa: S603 - our own interpreter and our own module
         [sys.executable, "-I", "-S", "-c", BOOT, str(os.getpid()), paths],
@@ -210,13 +246,8 @@ def _start_worker(room: Path) -> Child:
 
 
 def _bury(children: set[Child]) -> None:
-    """Wait for killed processes, so that none stays behind, and close their pipes."""
     for child in children:
-        child.wait()
-        for pipe in (child.stdin, child.stdout, child.stderr):
-            if pipe:
-                with contextlib.suppress(OSError):
-                    pipe.close()
+        end(child)
 
 
 def _timed_out(timeout_s: float) -> QueryTimedOut:

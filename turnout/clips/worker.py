@@ -21,6 +21,7 @@ import pyarrow as pa
 
 from turnout.clips import gate, walls
 
+READY = b"ready\n"
 # Rows that travel together: one vector of the engine, so that wide rows stay affordable.
 BATCH_ROWS = 2048
 # Wider batches are split, so that the parent can cut an answer near its limit.
@@ -106,7 +107,7 @@ def main() -> None:
     walls.keep_low()
     _warm_up()
     stands = ["network"] if walls.leave_network() else []
-    os.write(2, b"ready\n")
+    os.write(2, READY)
     line = _read_line()
     if not line:
         os._exit(0)
@@ -143,6 +144,9 @@ def _attempt(job: Job, stands: list[str]) -> Report:
     """Run the job; every way it can end is a `Report`."""
     try:
         connection = _open(job)
+    except duckdb.Error:
+        return Report("failed", "The follower's file could not be opened.")
+    try:
         stands += _close_doors()
         _start_threads(connection, job)
         _listen(connection.interrupt)
@@ -217,7 +221,7 @@ def _stream(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
     refused = gate.refusal([(statement.type.name, statement.query) for statement in statements])
     if refused:
         raise _Refused(refused)
-    answer = connection.sql(job.sql)
+    answer = _bind(connection, job.sql)
     if answer is None:
         raise _Refused(gate.READS_ONLY)
     names, types = list(answer.columns), [_our_type(str(type_)) for type_ in answer.types]
@@ -228,6 +232,16 @@ def _stream(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
         metadata={"turnout": msgspec.json.encode(head)},
     )
     _send(reader, schema, job.rows_max)
+
+
+def _bind(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
+    """The query, planned and not yet run."""
+    try:
+        return connection.sql(sql)
+    except duckdb.ProgrammingError:
+        # The other way of asking also says at which line and word the mistake is.
+        connection.execute(sql)
+        raise
 
 
 def _our_type(name: str) -> tuple[str, str]:
