@@ -93,7 +93,7 @@ class Links:
         with self._state.connect() as connection:
             seed = connection.execute(query).scalar()
         if seed is None:
-            raise _no_link()
+            raise no_link()
         return link_token(self._secret, seed)
 
     def of(self, clip_id: str) -> list[Link]:
@@ -113,7 +113,7 @@ class Links:
         with self._state.connect() as connection:
             row = connection.execute(query).first()
         if row is None or not _link(row).is_open(now):
-            raise _no_link()
+            raise no_link()
         self._count(row.id, now)
         return _link(row)
 
@@ -126,7 +126,7 @@ class Links:
                 .values(revoked_at=sa.func.coalesce(link_table.c.revoked_at, now))
             ).rowcount
         if not found:
-            raise _no_link()
+            raise no_link()
 
     def write_uses(self) -> None:
         """Put the counted uses into the database; called by itself, and once at the end."""
@@ -161,5 +161,6 @@ def _link(row: sa.Row[tuple[object, ...]]) -> Link:
     return Link(**row._mapping)  # noqa: SLF001  a row's mapping is SQLAlchemy's public name for it
 
 
-def _no_link() -> NotFound:
+def no_link() -> NotFound:
+    """The one answer for every link that opens nothing, whatever the reason."""
     return NotFound("There is no clip at this address.", hint="Ask who sent it for a new link.")
