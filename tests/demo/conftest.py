@@ -12,9 +12,9 @@ import pytest
 
 from turnout.demo.activity import Event
 from turnout.demo.clips import DemoClip
-from turnout.demo.delivery import Delivery
+from turnout.demo.delivery import Delivery, deliveries
 from turnout.demo.rows import COLUMNS, SELECTION, rows_at
-from turnout.demo.world import World
+from turnout.demo.world import World, build
 
 EVENT_COLUMNS = pa.schema(
     [
@@ -114,3 +114,13 @@ def small_warehouse() -> Iterator[Callable[[], SmallWarehouse]]:
     yield make
     for warehouse in made:
         warehouse.close()
+
+
+@pytest.fixture(scope="session")
+def world() -> World:
+    return build(11, date(2026, 3, 17), companies=30)
+
+
+@pytest.fixture(scope="session")
+def history(world: World) -> list[Delivery]:
+    return list(deliveries(world, world.history_start, world.history_end))
