@@ -51,7 +51,7 @@ def test_check_prints_the_settings_in_force_and_hides_secrets(
     monkeypatch.setenv("TURNOUT_SOURCES_APP_URL", "postgresql://r:hush@127.0.0.1:1/a")
     said = turnout("check", home=tmp_path)
     assert "hush" not in said.stdout + said.stderr
-    assert "web.port" in said.stdout
+    assert "[web]\n  host = 127.0.0.1\n  port = 8100\n" in said.stdout
     assert said.returncode == 1
     assert "✗ app:" in said.stdout
 

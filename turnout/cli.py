@@ -146,12 +146,20 @@ def demo(
 
 @app.command()
 def check(home: Home = Path()) -> None:
-    """Print the settings in force and what is wrong with them."""
+    """Print the settings in force (defaults dimmed) and what is wrong with them."""
     config = load_config(home)
-    table = Table("setting", "value", "", box=None, pad_edge=False)
-    for name, value, sentence in settings_in_force(config):
-        table.add_row(name, value, f"[dim]{sentence}[/dim]")
-    console.print(table)
+    defaults = {name: value for name, value, _ in settings_in_force(Config())}
+    section = None
+    for name, value, _ in settings_in_force(config):
+        place, _, key = name.rpartition(".")
+        if place != section:
+            console.print(f"[{place}]", style="bold", markup=False, highlight=False)
+            section = place
+        style = "dim" if defaults.get(name) == value else ""
+        console.print(
+            f"  {key} = {value}", style=style, markup=False, highlight=False, soft_wrap=True
+        )
+    console.print()
     problems = list(_problems(config))
     for problem in problems:
         console.print(f"✗ {problem}", style="red", markup=False, soft_wrap=True)
