@@ -468,8 +468,14 @@ def test_text_is_cast_to_the_type_of_its_column(warehouse: Warehouse, kind: str,
 
 
 def test_text_that_does_not_fit_its_column_is_an_error(warehouse: Warehouse) -> None:
-    with pytest.raises(QueryFailed), warehouse.transaction() as transaction:
-        transaction.replace(PERSON, pa.table({"id": ["seven"], "name": ["Bob"]}))
+    rows_ = pa.table({"id": ["1", "a secret"], "name": ["Alice", "Bob"]})
+    write(warehouse, (1, "Alice"))
+    for way in ("append", "merge", "replace"):
+        failed = pytest.raises(QueryFailed, match="does not fit")
+        with failed as error, warehouse.transaction() as transaction:
+            getattr(transaction, way)(PERSON, rows_)
+        # Errors are logged and shown; values of rows are neither.
+        assert "secret" not in str(error.value)
 
 
 def test_not_a_number_is_kept(warehouse: Warehouse) -> None:

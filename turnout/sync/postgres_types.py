@@ -57,33 +57,41 @@ BOUNDED = {
 }
 
 
+# Types that travel as something else: our type, and the expression around the column.
+WRITTEN = {
+    "json": (Type.JSON, "{}::text"),
+    "jsonb": (Type.JSON, "{}::text"),
+    "oid": (Type.INTEGER, "{}::int8"),
+    # Its cast to text says /32 after every address; its output, which concat takes, does not.
+    "inet": (Type.TEXT, "nullif(concat({}), '')"),
+}
+
+
 def reading(name: str, quoted: str, source: SourceType) -> Reading:
     """How the column `name`, spelled `quoted` in SQL, is read."""
     if source.category == "A":
         return Reading(Column(name, Type.JSON), f"to_json({quoted})::text")
-    if not source.is_builtin or source.kind != "b":
-        return Reading(Column(name, Type.TEXT), f"{quoted}::text")
+    if source.is_builtin and source.kind == "b":
+        return _builtin(name, quoted, source)
+    return Reading(Column(name, Type.TEXT), f"{quoted}::text")
+
+
+def _builtin(name: str, quoted: str, source: SourceType) -> Reading:
     if source.name in NATIVE:
         return Reading(Column(name, NATIVE[source.name]), quoted)
+    if source.name == "money":
+        return Reading(Column(name, Type.DECIMAL, 19, 2), f"{quoted}::numeric::text")
     if source.name in BOUNDED:
         type_, first, end = BOUNDED[source.name]
         return _kept(Column(name, type_), quoted, f"{quoted} >= {first} AND {quoted} < {end}")
-    return _by_text(name, quoted, source)
-
-
-def _by_text(name: str, quoted: str, source: SourceType) -> Reading:
     if source.name == "numeric":
         return _numeric(name, quoted, source.typmod)
     if source.name == "interval":
-        column = Column(name, Type.INTERVAL)
-        return _kept(column, quoted, f"isfinite({quoted})", f"{quoted}::text")
-    if source.name in {"json", "jsonb"}:
-        return Reading(Column(name, Type.JSON), f"{quoted}::text")
-    if source.name == "money":
-        return Reading(Column(name, Type.DECIMAL, 19, 2), f"{quoted}::numeric::text")
-    if source.name == "oid":
-        return Reading(Column(name, Type.INTEGER), f"{quoted}::int8")
-    return Reading(Column(name, Type.TEXT), f"{quoted}::text")
+        # "-3 days +04:05:06": the plus says nothing, and not every engine reads it.
+        text = f"replace({quoted}::text, '+', '')"
+        return _kept(Column(name, Type.INTERVAL), quoted, f"isfinite({quoted})", text)
+    type_, expression = WRITTEN.get(source.name, (Type.TEXT, "{}::text"))
+    return Reading(Column(name, type_), expression.format(quoted))
 
 
 def _numeric(name: str, quoted: str, typmod: int) -> Reading:

@@ -8,6 +8,7 @@ inside the one write transaction that may be open (2 to 8 times faster than a ke
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +29,8 @@ STORAGE_VERSION = "v1.5.0"
 # Names, in SQL, of rows on their way in.
 ARROW = "arrow_rows"
 STAGED = "temp.staged_rows"
+# How the engine names the column of a value it could not cast.
+CONVERTED = re.compile(r"when casting from source column (.+)")
 ORDINAL = '"place among the staged rows"'
 
 TYPE_NAMES = {
@@ -270,6 +273,11 @@ def _explained() -> Iterator[None]:
         yield
     except (duckdb.IOException, duckdb.FatalException, duckdb.OutOfMemoryException) as error:
         raise WarehouseUnavailable(f"The warehouse cannot go on: {error}") from error
+    except (duckdb.ConversionException, duckdb.OutOfRangeException) as error:
+        # The engine's own sentence quotes the value, and that is nobody's business.
+        column = CONVERTED.search(str(error))
+        which = f"the column '{column[1]}'" if column else "its column"
+        raise QueryFailed(f"A value does not fit the type of {which}.") from None
     except duckdb.Error as error:
         raise QueryFailed(str(error)) from error
 
@@ -287,7 +295,9 @@ def _registered(cursor: duckdb.DuckDBPyConnection, rows: Rows) -> Iterator[None]
     try:
         yield
     finally:
-        cursor.unregister(ARROW)
+        # In a transaction that has failed nothing more can be done, and nothing needs to be.
+        with suppress(duckdb.Error):
+            cursor.unregister(ARROW)
 
 
 @contextmanager
