@@ -52,14 +52,17 @@ class Result:
                 continue
             part = batch.slice(offset, limit - len(rows))
             offset = 0
-            columns = [
-                _values(column, type_)
-                for column, type_ in zip(part.columns, self.types, strict=True)
-            ]
-            rows += map(list, zip(*columns, strict=True))
+            rows += self.values(part)
             if len(rows) >= limit:
                 break
         return rows
+
+    def values(self, batch: pa.RecordBatch) -> list[list[Any]]:
+        """The rows of one batch as Python values."""
+        columns = [
+            _values(column, type_) for column, type_ in zip(batch.columns, self.types, strict=True)
+        ]
+        return [list(row) for row in zip(*columns, strict=True)]
 
 
 def open_rows(path: Path) -> pa.MemoryMappedFile:
