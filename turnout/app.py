@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,9 @@ def main() -> None:
     except TurnoutError as error:
         log.error("cannot run", problem=str(error))
         sys.exit(1)
+    except Exception:
+        log.exception("failed")
+        sys.exit(1)
 
 
 async def run_collector(config: Config, supervisor: int) -> None:
@@ -62,10 +65,9 @@ async def run_collector(config: Config, supervisor: int) -> None:
     )
     collector = Collector(journal, config.collector)
     keys = asyncio.create_task(_reload_keys(collector, WriteKeys(state)))
+    server = _server(collector, config.collector.host, config.collector.port, Interfaces.ASGINL)
     try:
-        await _serve_until_stopped(
-            collector, config.collector.host, config.collector.port, Interfaces.ASGINL, supervisor
-        )
+        await _serve_until_stopped(server, _stop_asked(supervisor), before_stop=collector.drain)
     finally:
         keys.cancel()
         await journal.close()
@@ -97,6 +99,8 @@ async def run_app(config: Config, supervisor: int) -> None:
         runner = Runner(config.clips, config.data_folder)
         closing.push_async_callback(runner.close)
         await runner.start()
+        answers = Answers(runner, follower, config.cache_folder, config.clips)
+        closing.push_async_callback(answers.close)
         rooms = Rooms(
             config=config,
             state=state,
@@ -104,25 +108,19 @@ async def run_app(config: Config, supervisor: int) -> None:
             links=Links(state, secret_key(config.data_folder)),
             keys=WriteKeys(state),
             clips=Clips(state),
-            answers=Answers(runner, follower, config.cache_folder, config.clips),
+            answers=answers,
             follower=follower,
             warehouse=warehouse,
         )
         jobs = asyncio.create_task(run_jobs(jobs_of(config, state, warehouse, loader, follower)))
         closing.push_async_callback(_cancel, jobs)
-        await _serve_until_stopped(
-            build_site(rooms), config.web.host, config.web.port, Interfaces.ASGI, supervisor
-        )
+        server = _server(build_site(rooms), config.web.host, config.web.port, Interfaces.ASGI)
+        await _serve_until_stopped(server, _stop_asked(supervisor))
 
 
-async def _serve_until_stopped(
-    application: Callable[..., Awaitable[Any]],
-    host: str,
-    port: int,
-    interface: Interfaces,
-    supervisor: int,
-) -> None:
-    server = Server(
+def _server(application: Any, host: str, port: int, interface: Interfaces) -> Server:
+    log.info("listening", host=host, port=port)
+    return Server(
         application,
         address=host,
         port=port,
@@ -130,12 +128,23 @@ async def _serve_until_stopped(
         websockets=False,
         log_enabled=False,
     )
+
+
+async def _serve_until_stopped(
+    server: Server,
+    stop_asked: Coroutine[Any, Any, None],
+    *,
+    before_stop: Callable[[], Coroutine[Any, Any, None]] | None = None,
+) -> None:
+    """Serve until `stop_asked` returns; requests in flight get `DRAIN_S` to end."""
     serving = asyncio.create_task(server.serve())
-    log.info("listening", host=host, port=port)
-    stopped = asyncio.create_task(_stop_asked(supervisor))
+    stopped = asyncio.create_task(stop_asked)
     await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
     stopped.cancel()
-    server.stop()
+    if before_stop is not None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(before_stop(), DRAIN_S)
+    server.stop()  # type: ignore[no-untyped-call] # granian leaves it without types
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(serving, DRAIN_S)
     log.info("stopped")

@@ -83,9 +83,9 @@ def main() -> Never:
         sys.exit(next(code for family, code in EXIT_CODES if isinstance(error, family)))
     except Exception as error:
         # Typer exports no base class for usage errors; they alone can show themselves.
-        if hasattr(error, "show"):
-            error.show()
-            sys.exit(error.exit_code)
+        if show := getattr(error, "show", None):
+            show()
+            sys.exit(getattr(error, "exit_code", 2))
         if "TURNOUT_TRACE" in os.environ:
             raise
         complaints.print(f"Turnout failed inside: {type(error).__name__}.", style="red")

@@ -59,7 +59,7 @@ def jobs_of(
         Job("load", config.warehouse.load_every_s, lambda: _load(loader, follower)),
         Job("publish", PUBLISH_EVERY_S, lambda: _publish(follower)),
         Job("requests", REQUESTS_EVERY_S, lambda: _answer_requests(state, copies, follower)),
-        Job("retire", RETIRE_EVERY_S, lambda: _retire(config, warehouse)),
+        Job("retire", RETIRE_EVERY_S, lambda: _retire(config, loader)),
         *(Job(f"sync {name}", copy.source.every_s, copy.run) for name, copy in copies.items()),
     ]
 
@@ -156,11 +156,9 @@ def _publish(follower: Follower) -> None:
     follower.publish_if_due(now=datetime.now(UTC))
 
 
-def _retire(config: Config, warehouse: Warehouse) -> None:
-    positions = warehouse.query("SELECT segment, position FROM _turnout.journal_offsets")
+def _retire(config: Config, loader: Loader) -> None:
     before = datetime.now(UTC) - timedelta(days=config.journal.keep_days)
-    pairs = zip(*(column.to_pylist() for column in positions.columns), strict=True)
-    journal.retire(config.journal_folder, dict(pairs), before=before)
+    journal.retire(config.journal_folder, loader.positions, before=before)
 
 
 def _answer_requests(state: State, copies: dict[str, SourceCopy], follower: Follower) -> None:
