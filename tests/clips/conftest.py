@@ -1,4 +1,4 @@
-"""A real warehouse with a few events and companies, its follower, and a runner with small limits."""
+"""A real warehouse with a few rows, its follower, and a runner with small limits."""
 
 from __future__ import annotations
 

@@ -1,10 +1,11 @@
-"""Attacks on the engine: each fails with a clear message, changes nothing, and the next query runs."""
+"""Attacks on the engine: each fails clearly and changes nothing, and the next query runs."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 import os
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from turnout import config
 from turnout.clips.follower import Follower
 from turnout.clips.runner import Runner
 from turnout.errors import QueryFailed, QueryRefused, QueryTimedOut, QueryTooLarge, TurnoutError
@@ -85,7 +87,7 @@ WRITES_ROWS = [
     "UPDATE userdata.companyperson SET company_uuid = 'x'",
     "DELETE FROM userdata.companyperson",
     "TRUNCATE userdata.companyperson",
-    "MERGE INTO userdata.companyperson AS t USING (SELECT 1 AS x) ON false WHEN MATCHED THEN DELETE",
+    "MERGE INTO userdata.companyperson USING (SELECT 1) ON false WHEN MATCHED THEN DELETE",
     "ALTER TABLE userdata.companyperson ADD COLUMN x INTEGER",
     "DROP TABLE userdata.companyperson",
     "COMMENT ON TABLE userdata.companyperson IS 'x'",
@@ -122,7 +124,7 @@ BOMBS = [
     "SELECT range(1000000000)",
     "SELECT repeat('x', 2000000000)",
     "SELECT lpad('x', 2147483647, 'y')",
-    "SELECT count(*) FROM range(100000000) AS a, range(100000000) AS b WHERE a.range * b.range = -1",
+    "SELECT count(*) FROM range(100000000) a, range(100000000) b WHERE a.range * b.range = -1",
     "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r",
     "SELECT array_agg(repeat('x', 100000)) FROM range(100000)",
     "SELECT string_agg(repeat('x', 100000), '') FROM range(100000)",
@@ -153,7 +155,7 @@ def attempt(run_queries: Any, follower: Follower) -> Callable[[list[str]], list[
             assert (await ask("SELECT count(*) FROM userdata.companyperson")).row_count == 1
             return errors
 
-        errors = run_queries(story)
+        errors: list[TurnoutError] = run_queries(story)
         assert _state(own) == before
         assert not list(Path("/tmp").glob("turnout-attack*"))
         return errors
@@ -161,18 +163,22 @@ def attempt(run_queries: Any, follower: Follower) -> Callable[[list[str]], list[
     return run
 
 
+FILES = "Clips read only the warehouse; files and web addresses"
+READ_ONLY = "Clips only read"
+
+
 @pytest.mark.parametrize(
-    "queries",
+    ("queries", "words"),
     [
-        READS_A_FILE,
-        WRITES_A_FILE,
-        OPENS_A_DATABASE,
-        LOADS_CODE,
-        CHANGES_SETTINGS,
-        WRITES_ROWS,
-        LEAVES_SOMETHING,
-        SEVERAL_STATEMENTS,
-        NAMES_A_VARIABLE,
+        (READS_A_FILE, f"{FILES}|getenv does not exist"),
+        (WRITES_A_FILE, f"Clips write no files|{FILES}|PRAGMA is not|single SELECT"),
+        (OPENS_A_DATABASE, "no other database can be attached|cannot be detached|Settings are"),
+        (LOADS_CODE, f"Extensions cannot be loaded|{READ_ONLY}"),
+        (CHANGES_SETTINGS, "Settings are fixed|PRAGMA is not|CALL is not"),
+        (WRITES_ROWS, f"{READ_ONLY}|plain EXPLAIN is|not available|needs no transaction"),
+        (LEAVES_SOMETHING, READ_ONLY),
+        (SEVERAL_STATEMENTS, "is one statement|no query here|syntax error"),
+        (NAMES_A_VARIABLE, "does not exist"),
     ],
     ids=[
         "reading files",
@@ -187,18 +193,13 @@ def attempt(run_queries: Any, follower: Follower) -> Callable[[list[str]], list[
     ],
 )
 def test_an_attack_fails_with_a_clear_message(
-    attempt: Any, queries: list[str], tmp_path: Path
+    attempt: Any, queries: list[str], words: str, tmp_path: Path
 ) -> None:
     for sql, error in zip(queries, attempt(queries), strict=True):
         assert isinstance(error, QueryRefused | QueryFailed), sql
-        assert len(error.message) > 20, sql
+        assert re.search(words, error.message), (sql, error.message)
         assert "Traceback" not in str(error), sql
         assert str(tmp_path) not in str(error), sql
-
-
-def test_reading_a_file_is_answered_in_plain_words(attempt: Any) -> None:
-    for error in attempt(READS_A_FILE[:12]):
-        assert error.message.startswith("Clips read only the warehouse"), error
 
 
 def test_indirect_reading_sees_only_the_follower(run_queries: Any) -> None:

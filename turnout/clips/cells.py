@@ -124,7 +124,7 @@ def _unsafe_integers(column: pa.Array, cells: pa.Array) -> pa.Array:
         return pc.greater(pc.abs(column), limit)
     if column.type.bit_width < 64:  # noqa: PLR2004 - smaller integers fit any double
         return pa.scalar(False)
-    above = pc.greater(column, SAFE_INTEGER)
+    above = pc.greater(column, pa.scalar(SAFE_INTEGER, column.type))
     return (
         above if pa.types.is_uint64(column.type) else pc.or_(above, pc.less(column, -SAFE_INTEGER))
     )

@@ -40,6 +40,8 @@ MOMENTS = frozenset({"time", "date"})
 LABELS = frozenset({"text", "uuid", "boolean"})
 
 PERCENT = re.compile(r"(?:^|[ _])(?:percent(?:age)?|pct)(?:$|[ _])|%", re.IGNORECASE)
+# Typographers' signs: an en dash for nothing there, a true minus.
+MISSING, MINUS = "\u2013", "\u2212"
 DAY_S = 86_400
 # Room for one date below a chart.
 TICK_PX = 105
@@ -155,7 +157,8 @@ def _shape(result: Result) -> _Shape:
 
 def _over_time(result: Result, shape: _Shape) -> Spec | None:
     """A line, an area, or stacked areas where a text column names few series."""
-    rows = [row for row in _rows(result) if row[shape.moments[0]] is not None]
+    # A date beyond the years Python knows arrives as text.
+    rows = [row for row in _rows(result) if isinstance(row[shape.moments[0]], date)]
     moments = sorted({_epoch_ms(row[shape.moments[0]]) for row in rows})
     if len(moments) < 2:  # noqa: PLR2004 - a line has two ends
         return None
@@ -350,12 +353,10 @@ def _time_format(moments: list[int]) -> str:
     return "%H:%M"
 
 
-def _epoch_ms(moment: Any) -> int:
-    if isinstance(moment, datetime):
-        return round(moment.timestamp() * 1000)
-    if isinstance(moment, date):
-        return round(datetime(moment.year, moment.month, moment.day, tzinfo=UTC).timestamp() * 1000)
-    return 0  # beyond the years Python knows
+def _epoch_ms(moment: date) -> int:
+    if not isinstance(moment, datetime):
+        moment = datetime(moment.year, moment.month, moment.day, tzinfo=UTC)
+    return round(moment.timestamp() * 1000)
 
 
 def _number(value: Any) -> float | None:
@@ -365,23 +366,23 @@ def _number(value: Any) -> float | None:
 
 def _label(value: Any) -> str:
     """A text short enough to stand beside a bar; never empty, so that it can be seen."""
-    text = "–" if value is None or value == "" else " ".join(str(value).split())
+    text = MISSING if value is None or value == "" else " ".join(str(value).split())
     return text if len(text) <= LABEL_LENGTH_MAX else f"{text[: LABEL_LENGTH_MAX - 1]}…"
 
 
 def _shown(value: Any, *, is_percent: bool) -> str:
     """A value as people read it: thousands apart, no more decimals than tell something."""
     if value is None:
-        return "–"
+        return MISSING
     if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return str(value)
     number = float(value)
     if not math.isfinite(number):
-        return "–"
+        return MISSING
     decimals = 1 if abs(number) >= 10 else 2  # noqa: PLR2004 - the smaller, the finer
     is_whole = number == int(number)
     text = f"{int(value):,}" if is_whole else f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
-    text = text.replace("-", "−")
+    text = text.replace("-", MINUS)
     return f"{text} %" if is_percent else text
 
 

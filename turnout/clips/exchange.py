@@ -90,6 +90,7 @@ def await_ready(process: subprocess.Popen[bytes]) -> bool:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
+    """Kill the worker, wait until it is gone, close what led to it."""
     process.kill()
     process.wait()
     for pipe in (process.stdin, process.stdout, process.stderr):

@@ -101,6 +101,10 @@ class _Refused(Exception):
     """The gate's answer."""
 
 
+class _NotOpened(Exception):
+    """The follower's file could not be opened."""
+
+
 def main() -> None:
     """Take one job and end. `argv[1]` is the parent's process id."""
     walls.die_with(int(sys.argv[1]))
@@ -144,24 +148,29 @@ def _attempt(job: Job, stands: list[str]) -> Report:
     """Run the job; every way it can end is a `Report`."""
     try:
         connection = _open(job)
-    except duckdb.Error:
-        return Report("failed", "The follower's file could not be opened.")
-    try:
         stands += _close_doors()
         _start_threads(connection, job)
         _listen(connection.interrupt)
         _stream(connection, job)
-    except _Refused as refused:
-        return Report("refused", str(refused))
-    except (MemoryError, pa.ArrowMemoryError):
-        return Report("memory")
-    except duckdb.InterruptException:
-        return Report("stopped")
-    except BrokenPipeError:
-        return Report("stopped")
-    except (duckdb.Error, pa.ArrowException, RuntimeError, UnicodeError) as error:
-        return _failure(str(error), Path(job.path))
+    except Exception as error:  # noqa: BLE001 - the edge of the job; the parent decides
+        return _ending(error, Path(job.path))
     return Report(walls=tuple(stands))
+
+
+def _ending(error: Exception, path: Path) -> Report:
+    """What to say of `error`, without paths."""
+    message = str(error)
+    if isinstance(error, _Refused):
+        return Report("refused", message)
+    if isinstance(error, duckdb.InterruptException | BrokenPipeError):
+        return Report("stopped")
+    if isinstance(error, MemoryError) or gate.is_memory(message):
+        return Report("memory")
+    sentence = gate.friendly(message)
+    if sentence:
+        return Report("refused", sentence)
+    clean = message.replace(str(path), "the follower").replace(str(path.parent), "the follower")
+    return Report("failed", clean.strip()[:ERROR_LENGTH_MAX])
 
 
 def _open(job: Job) -> duckdb.DuckDBPyConnection:
@@ -170,7 +179,10 @@ def _open(job: Job) -> duckdb.DuckDBPyConnection:
     walls.limit_cpu(int(job.timeout_s * job.threads) + CPU_GRACE_S)
     engine_bytes = max(job.memory_bytes_max - BESIDE_ENGINE_BYTES, job.memory_bytes_max // 3)
     config = {**SETTINGS, "memory_limit": f"{engine_bytes // 1024}KiB"}
-    connection = duckdb.connect(job.path, config=config)
+    try:
+        connection = duckdb.connect(job.path, config=config)
+    except duckdb.IOException:
+        raise _NotOpened(_NotOpened.__doc__) from None
     connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute(f"SET search_path = '{_search_path(connection)}'")
@@ -275,16 +287,6 @@ def _send(reader: pa.RecordBatchReader, schema: pa.Schema, rows_max: int) -> Non
             left -= kept.num_rows
             if left <= 0:
                 break
-
-
-def _failure(message: str, path: Path) -> Report:
-    if gate.is_memory(message):
-        return Report("memory")
-    sentence = gate.friendly(message)
-    if sentence:
-        return Report("refused", sentence)
-    clean = message.replace(str(path), "the follower").replace(str(path.parent), "the follower")
-    return Report("failed", clean.strip()[:ERROR_LENGTH_MAX])
 
 
 if __name__ == "__main__":
