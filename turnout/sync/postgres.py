@@ -7,7 +7,7 @@ with no Python per row. Works the same on a leader and on a hot standby.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,11 +17,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg.conninfo import make_conninfo
 
-from turnout.errors import SourceRefused
 from turnout.sync import postgres_rights
 from turnout.sync.grants import qualified
 from turnout.sync.postgres_catalogue import FoundTable, read_catalogue
-from turnout.sync.postgres_errors import explained, place
+from turnout.sync.postgres_errors import explained, place, understood
 from turnout.sync.postgres_types import Reading, reading
 from turnout.sync.selection import SelectedTable
 from turnout.sync.source import SourceTable
@@ -81,23 +80,23 @@ class Postgres:
 
     @contextmanager
     def snapshot(self, selection: Sequence[SelectedTable]) -> Iterator[PostgresSnapshot]:
-        with explained(self._url), self._connect() as connection:
-            connection.execute(f"BEGIN {SNAPSHOT}")
-            row = connection.execute(AS_OF).fetchone()
-            if row is None:  # one row always comes; this is for the type checker
-                raise SourceRefused
-            catalogue = read_catalogue(connection, selection)
-            found = [catalogue.find(table) for table in selection]
-            reads = [_Read(table, there) for table, there in zip(selection, found, strict=True)]
+        with ExitStack() as opened:
+            # Only what happens here is explained as the source's doing, not what the caller does.
+            with explained(self._url):
+                control = opened.enter_context(closing(self._connect()))
+                name, as_of = _begin(control)
+                catalogue = read_catalogue(control, selection)
+                reads = [_Read(table, catalogue.find(table)) for table in selection]
             for read in reads:
                 with explained(self._url, read.table.selected):
                     # Takes the lock that keeps the table's shape until the snapshot ends.
-                    connection.execute(f"{read.sql} LIMIT 0")
-            with self._join(row[0]) as bulk:
-                yield PostgresSnapshot(self._url, row[1].astimezone(UTC), reads, bulk)
+                    control.execute(f"{read.sql} LIMIT 0")
+            with explained(self._url):
+                bulk = opened.enter_context(closing(self._join(name)))
+            yield PostgresSnapshot(self._url, as_of, reads, bulk)
 
     def check(self, selection: Sequence[SelectedTable]) -> list[str]:
-        with explained(self._url), self._connect() as connection:
+        with explained(self._url), closing(self._connect()) as connection:
             catalogue = read_catalogue(connection, selection)
             return [
                 *(str(problem) for table in selection for problem in catalogue.problems(table)),
@@ -105,30 +104,41 @@ class Postgres:
                 *postgres_rights.about_server(connection, place(self._url)),
             ]
 
-    @contextmanager
-    def _connect(self) -> Iterator[psycopg.Connection[Any]]:
+    def _connect(self) -> psycopg.Connection[Any]:
         # Poolers cannot keep a statement prepared.
-        connect = psycopg.connect(self._conninfo(), autocommit=True, prepare_threshold=None)
-        with connect as connection:
+        connection = psycopg.connect(self._conninfo(), autocommit=True, prepare_threshold=None)
+        with _closed_on_error(connection):
             for statement in _session():
                 connection.execute(statement)
-            yield connection
+        return connection
 
-    @contextmanager
-    def _join(self, snapshot: str) -> Iterator[adbc.Connection]:
+    def _join(self, snapshot: str) -> adbc.Connection:
         """The bulk connection, inside the same snapshot."""
-        with adbc.connect(self._conninfo(), autocommit=True) as connection:
-            with connection.cursor() as cursor:
-                for statement in (
-                    *_session(),
-                    f"BEGIN {SNAPSHOT}",
-                    f"SET TRANSACTION SNAPSHOT '{snapshot}'",
-                ):
-                    cursor.execute(statement)
-            yield connection
+        connection = adbc.connect(self._conninfo(), autocommit=True)
+        joining = (f"BEGIN {SNAPSHOT}", f"SET TRANSACTION SNAPSHOT '{snapshot}'")
+        with _closed_on_error(connection), connection.cursor() as cursor:
+            for statement in (*_session(), *joining):
+                cursor.execute(statement)
+        return connection
 
     def _conninfo(self) -> str:
-        return make_conninfo(self._url, **CONNECTION)
+        return make_conninfo(understood(self._url), **CONNECTION)
+
+
+@contextmanager
+def _closed_on_error(connection: psycopg.Connection[Any] | adbc.Connection) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _begin(connection: psycopg.Connection[Any]) -> tuple[str, datetime]:
+    """Open the snapshot: the name that others join it by, and its instant."""
+    connection.execute(f"BEGIN {SNAPSHOT}")
+    name, as_of = connection.execute(AS_OF).fetchall()[0]
+    return name, as_of.astimezone(UTC)
 
 
 class PostgresSnapshot:
