@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from turnout import config
 from turnout.clips.follower import Follower
 from turnout.clips.runner import Runner
 from turnout.errors import QueryFailed, QueryRefused, QueryTimedOut, QueryTooLarge, TurnoutError

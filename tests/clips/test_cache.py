@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -141,6 +143,27 @@ def test_what_changes_by_itself_is_run_again_on_the_same_snapshot(tell: Any) -> 
         await landed(answers)
         assert second.etag != first.etag
         assert runner.runs == 3
+
+    tell(story)
+
+
+def test_an_answer_that_speaks_of_today_is_right_until_midnight(
+    tell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sql = "SELECT current_date"
+
+    async def story(answers: Answers, runner: CountingRunner) -> None:
+        first = await answers.answer(sql, key="a-1")
+        assert (await answers.answer(sql, key="a-1", wait_s=10)).etag == first.etag
+        assert runner.runs == 1
+        (entry,) = answers._entries.values()
+        yesterday = replace(entry.result, ran_at=first.ran_at - timedelta(days=1))
+        answers._entries = OrderedDict(
+            {name: replace(entry, result=yesterday) for name in answers._entries}
+        )
+        monkeypatch.setattr(cache, "STAND_IN_S", 2 * 86_400)
+        await answers.answer(sql, key="a-1", wait_s=10)
+        assert runner.runs == 2
 
     tell(story)
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from turnout.clips.reads import is_volatile, schemas_read
+from turnout.clips.reads import changes, schemas_read
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,18 @@ def test_where_the_text_does_not_tell_nothing_is_claimed(sql: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "sql", ["SELECT now()", "select CURRENT_DATE", "SELECT random()", "FROM x USING SAMPLE 3"]
+    ("sql", "how_often"),
+    [
+        ("SELECT now()", "always"),
+        ("SELECT current_date, CURRENT_TIMESTAMP", "always"),
+        ("SELECT random ()", "always"),
+        ("FROM x USING SAMPLE 3", "always"),
+        ("select CURRENT_DATE - 30", "daily"),
+        ("SELECT today()", "daily"),
+        ("SELECT 1", "never"),
+        ("SELECT uuid, age, now FROM userdata.person", "never"),
+        ("SELECT update_date FROM nowhere", "never"),
+    ],
 )
-def test_what_changes_by_itself_is_recognised(sql: str) -> None:
-    assert is_volatile(sql)
-
-
-@pytest.mark.parametrize("sql", ["SELECT 1", "SELECT known FROM nowhere", "SELECT update_date"])
-def test_what_only_sounds_like_it_is_not(sql: str) -> None:
-    assert not is_volatile(sql)
+def test_what_changes_by_itself_is_recognised(sql: str, how_often: str) -> None:
+    assert changes(sql) == how_often

@@ -22,7 +22,7 @@ import structlog
 
 from turnout import config
 from turnout.clips.follower import Follower, Snapshot
-from turnout.clips.reads import is_volatile, schemas_read
+from turnout.clips.reads import Change, changes, schemas_read
 from turnout.clips.result import Result, open_rows
 from turnout.clips.runner import Ran, Runner
 from turnout.errors import Busy, NoSnapshot, TurnoutError
@@ -53,7 +53,7 @@ class Label(msgspec.Struct, frozen=True):
     duration_ms: int
     snapshot: int
     schemas: list[str] | None
-    is_volatile: bool
+    changes: Change
     etag: str
 
 
@@ -63,7 +63,7 @@ class _Entry:
 
     result: Result
     schemas: list[str] | None
-    is_volatile: bool
+    changes: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +142,10 @@ class Answers:
         """Whether a run now could not, or need not yet, give another answer."""
         if _age_s(entry) < self._fresh_for_s:
             return True
-        same = snapshot is not None and snapshot.number == entry.result.snapshot
-        return same and not entry.is_volatile
+        if snapshot is None or snapshot.number != entry.result.snapshot:
+            return False
+        moment = _moment(entry.changes, datetime.now(UTC))
+        return moment == _moment(entry.changes, entry.result.ran_at)
 
     async def _first(self, name: str, sql: str) -> _Entry:
         failure = self._failures.get(name)
@@ -194,11 +196,10 @@ class Answers:
         with self._follower.hold() as snapshot:
             into = self._folder / f"{name}-{snapshot.number}-{uuid.uuid4().hex[:8]}.arrow"
             ran = await self._runner.run(sql, snapshot, into)
-        volatile, schemas = await asyncio.to_thread(lambda: (is_volatile(sql), _schemas(sql)))
-        # A changing query's answer is another one each time it runs, on the same snapshot too.
-        moment = ran.ran_at.isoformat() if volatile else ""
-        etag = _hash(name, str(snapshot.number), moment)[:24]
-        label = _label(ran, into, snapshot, schemas, etag=etag, volatile=volatile)
+        schemas = await asyncio.to_thread(_schemas, sql)
+        change = changes(sql)
+        etag = _hash(name, str(snapshot.number), _moment(change, ran.ran_at))[:24]
+        label = _label(ran, into, snapshot, schemas, etag=etag, change=change)
         entry = await asyncio.to_thread(_store, self._folder, name, label)
         self._unswept_bytes += ran.bytes
         if self._unswept_bytes > SWEEP_EVERY_BYTES:
@@ -238,6 +239,13 @@ def _as_of(schemas: list[str] | None, snapshot: Snapshot) -> datetime:
     return min((known[schema] for schema in wanted), default=snapshot.published_at)
 
 
+def _moment(change: Change, at: datetime) -> str:
+    """What besides the data an answer run at that time depends on."""
+    if change == "never":
+        return ""
+    return at.date().isoformat() if change == "daily" else at.isoformat()
+
+
 def _schemas(sql: str) -> list[str] | None:
     schemas = schemas_read(sql)
     return None if schemas is None else sorted(schemas)
@@ -250,7 +258,7 @@ def _label(  # noqa: PLR0913 - one place where a run becomes what is remembered 
     schemas: list[str] | None,
     *,
     etag: str,
-    volatile: bool = False,
+    change: Change = "always",
 ) -> Label:
     return Label(
         rows_file=into.name,
@@ -264,7 +272,7 @@ def _label(  # noqa: PLR0913 - one place where a run becomes what is remembered 
         duration_ms=ran.duration_ms,
         snapshot=snapshot.number,
         schemas=schemas,
-        is_volatile=volatile,
+        changes=change,
         etag=etag,
     )
 
@@ -293,7 +301,7 @@ def _store(folder: Path, name: str, label: Label) -> _Entry:
     part.rename(folder / f"{name}.json")
     if older is not None and older.rows_file != label.rows_file:
         (folder / older.rows_file).unlink(missing_ok=True)
-    return _Entry(_open(folder, label), label.schemas, label.is_volatile)
+    return _Entry(_open(folder, label), label.schemas, label.changes)
 
 
 def _load(folder: Path, name: str) -> _Entry | None:
@@ -301,7 +309,7 @@ def _load(folder: Path, name: str) -> _Entry | None:
     if label is None:
         return None
     try:
-        return _Entry(_open(folder, label), label.schemas, label.is_volatile)
+        return _Entry(_open(folder, label), label.schemas, label.changes)
     except (OSError, pa.ArrowException):
         return None  # a torn file is as good as none: the query runs again
 
@@ -318,10 +326,11 @@ def _read_label(path: Path) -> Label | None:
 
 def _tidy(folder: Path) -> None:
     """Remove rows that no label names: runs that were under way when the process ended."""
-    labels = [_read_label(path) for path in folder.glob("*.json")]
-    named = {label.rows_file for label in labels if label is not None}
-    for path in [*folder.glob("*.arrow"), *folder.glob("*.part")]:
-        if path.name not in named:
+    labels = {path: _read_label(path) for path in folder.glob("*.json")}
+    named = {label.rows_file for label in labels.values() if label is not None}
+    named |= {path.name for path, label in labels.items() if label is not None}
+    for path in folder.iterdir():
+        if path.suffix in {".json", ".arrow", ".part"} and path.name not in named:
             path.unlink(missing_ok=True)
 
 

@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import re
+from typing import Literal, TypeAlias
 
 import sqlglot
 from sqlglot import exp
 from sqlglot.errors import SqlglotError
 
+Change: TypeAlias = Literal["never", "daily", "always"]
+
 # Their value changes though the data does not. A word inside a text only costs a run too many.
-VOLATILE = re.compile(
-    r"\b(?:now|today|random|uuid|uuidv[47]|gen_random_uuid|current_date|current_time"
-    r"|current_timestamp|get_current_time|get_current_timestamp|localtime|localtimestamp"
-    r"|transaction_timestamp|age|setseed|sample|tablesample|current_localtime"
-    r"|current_localtimestamp|nextval|currval)\b",
+ALWAYS = re.compile(
+    r"\b(?:current_time|current_timestamp|localtime|localtimestamp|tablesample|using\s+sample)\b"
+    r"|\b(?:now|random|uuid|uuidv[47]|gen_random_uuid|get_current_time|get_current_timestamp"
+    r"|transaction_timestamp|age|setseed|current_localtime|current_localtimestamp)\s*\(",
     re.IGNORECASE,
 )
+DAILY = re.compile(r"\bcurrent_date\b|\btoday\s*\(", re.IGNORECASE)
 # These reach tables by their name in a string, where no parser sees them.
 INDIRECT = re.compile(r"\b(?:query|query_table|json_execute_serialized_sql)\s*\(", re.IGNORECASE)
 
 
-def is_volatile(sql: str) -> bool:
-    """Whether the same data may give another answer later."""
-    return VOLATILE.search(sql) is not None
+def changes(sql: str) -> Change:
+    """How often the same data may give another answer; a day is one in UTC, as in every clip."""
+    if ALWAYS.search(sql):
+        return "always"
+    return "daily" if DAILY.search(sql) else "never"
 
 
 def schemas_read(sql: str) -> frozenset[str] | None:
