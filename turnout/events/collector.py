@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import parse_qs
@@ -17,7 +16,7 @@ from urllib.parse import parse_qs
 from turnout.errors import BodyTooLarge, JournalUnavailable, TurnoutError, UnknownKey
 from turnout.events import answer, message
 from turnout.events.answer import Answer
-from turnout.events.line import Arrival
+from turnout.events.line import Arrival, Clock, Sender
 from turnout.events.message import Judged, Limits
 from turnout.events.wire import Unpacker
 
@@ -63,8 +62,9 @@ class Collector:
         self._body_bytes_max = settings.body_bytes_max
         self._limits = Limits(settings.event_bytes_max, settings.batch_events_max)
         self._keys: dict[str, WriteKey] | None = None
-        self._remembered: dict[bytes, WriteKey] = {}
-        self._received_ms = 0
+        self._senders: dict[str, Sender] = {}
+        self._remembered: dict[bytes, Sender] = {}
+        self._clock = Clock()
         self._stopping = False
         self._in_flight = 0
         self._idle = asyncio.Event()
@@ -78,6 +78,9 @@ class Collector:
     def keys(self, keys: dict[str, WriteKey] | None) -> None:
         self._keys = keys
         self._remembered.clear()
+        self._senders = {
+            key.key: Sender(key.key, key.source, key.schema) for key in (keys or {}).values()
+        }
 
     async def drain(self) -> None:
         """From now on answer 503; return when all that came before is answered."""
@@ -135,11 +138,11 @@ class Collector:
         raw = await body.read()
         if route is BATCH:
             batch = message.parse_batch(raw)
-            arrival = self._arrival(self._key(head, batch.write_key))
+            arrival = Arrival(self._sender(head, batch.write_key), *self._clock.now())
             judged = message.judge_batch(batch, arrival, self._limits)
         else:
             raw, event = message.parse_single(raw)
-            arrival = self._arrival(self._key(head, event.write_key))
+            arrival = Arrival(self._sender(head, event.write_key), *self._clock.now())
             judged = message.judge_single(raw, event, route, arrival, self._limits)
         if judged.lines:
             await self._journal.append(judged.lines)
@@ -149,30 +152,23 @@ class Collector:
         state = "stopping" if self._stopping else "starting"
         return JournalUnavailable(f"Turnout is {state}; send the events again in a moment.")
 
-    def _key(self, head: Head, in_body: Any) -> WriteKey:
-        """The write key of this request; the first place that holds one decides."""
+    def _sender(self, head: Head, in_body: Any) -> Sender:
+        """Whose key this request brings; the first place that holds one decides."""
         known = self._remembered.get(head.authorization)
         if known is not None:
             return known
-        if self._keys is None:
-            raise self._not_ready()
         given = _basic_user(head.authorization)
         text = given or (in_body if isinstance(in_body, str) else "") or head.query_key()
-        key = self._keys.get(text)
-        if key is None:
+        sender = self._senders.get(text)
+        if sender is None:
             raise UnknownKey(
                 "This write key is not known here."
                 if text
                 else "A write key is missing: send it as the user name of Basic authentication."
             )
         if given and len(self._remembered) < REMEMBERED_MAX:
-            self._remembered[head.authorization] = key
-        return key
-
-    def _arrival(self, key: WriteKey) -> Arrival:
-        """Received now; the clock of one process never goes back."""
-        self._received_ms = max(self._received_ms, time.time_ns() // 1_000_000)
-        return Arrival(key.key, key.source, key.schema, self._received_ms)
+            self._remembered[head.authorization] = sender
+        return sender
 
     def _note_idle(self) -> None:
         if self._stopping and self._in_flight == 0:
@@ -234,12 +230,16 @@ class Body:
         """All of it, unpacked. Raises `BodyTooLarge` without keeping it, `BadRequest`, `Gone`."""
         if self._head.length > self._bytes_max:
             raise BodyTooLarge(self._too_large())
+        first = await self._piece()
+        if self._is_read and not self._head.encoding and len(first) <= self._bytes_max:
+            return first  # the common case: plain, in one piece
         unpacker = Unpacker(self._head.encoding, self._bytes_max)
-        while not self._is_read:
-            try:
+        try:
+            unpacker.add(first)
+            while not self._is_read:
                 unpacker.add(await self._piece())
-            except BodyTooLarge:
-                raise BodyTooLarge(self._too_large()) from None
+        except BodyTooLarge:
+            raise BodyTooLarge(self._too_large()) from None
         return unpacker.body()
 
     async def discard(self) -> None:

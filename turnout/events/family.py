@@ -125,20 +125,20 @@ class FamilyShaper:
         if self._type == "alias":
             own["previous_id"] = "previous_id"
         if name in layout.LATEST:
-            own["_cleared"] = self._cleared(plan, found)
+            own["_cleared"] = self._cleared(found)
         loaded_at = self._loaded_at
         return own | {"uuid_ts": loaded_at, "loaded_at": loaded_at, "_source": "source"}
 
-    def _cleared(self, plan: Plan, found: Sequence[Found]) -> str:
-        """The columns whose trait a call set to null, as a JSON list; NULL for none."""
-        wanted = plan.wanted
+    def _cleared(self, found: Sequence[Found]) -> str:
+        """The columns whose trait a call set to null, as a JSON list; NULL for none.
+
+        Also of columns that are not there: an older call may still bring them.
+        """
         nulls = [
             f"CASE WHEN json_type(line, {DIALECT.literal(each.path.pointer)}) = 'NULL' "
             f"THEN {DIALECT.literal(self._name_of(each.path))} END"
             for each in found
-            if "NULL" in each.kinds
-            and each.path.keys[0] == "traits"
-            and wanted.column(self._name_of(each.path))
+            if "NULL" in each.kinds and each.path.keys[0] == "traits"
         ]
         if not nulls:
             return "CAST(NULL AS JSON)"

@@ -172,11 +172,12 @@ def pending(folder: Path, positions: Mapping[str, int], *, bytes_max: int) -> Pe
     """
     found = Pending()
     for path in segment.segments(folder):
-        if found.size >= bytes_max:
-            break
         with _opened(path) as file:
-            if file is not None:
-                _read_on(file, path.name, positions.get(path.name, 0), bytes_max, found)
+            if file is None:
+                continue
+            # Later files wait while this one has more: order is kept.
+            if not _read_on(file, path.name, positions.get(path.name, 0), bytes_max, found):
+                break
     return found
 
 
@@ -245,29 +246,25 @@ def _opened(path: Path) -> Iterator[int | None]:
         os.close(file)
 
 
-def _read_on(file: int, name: str, position: int, bytes_max: int, found: Pending) -> None:
-    """Add this file's blocks after `position` to `found`."""
+def _read_on(file: int, name: str, position: int, bytes_max: int, found: Pending) -> bool:
+    """Add this file's blocks after `position` to `found`; whether it holds nothing more."""
     # Asked before reading: once closed, what is read next is all there will ever be.
     closed = segment.is_closed(file)
     size = os.fstat(file).st_size
-    wanted = max(1, bytes_max - found.size)
-    while position < size:
-        text = _read(file, position, min(wanted, size - position))
+    wanted = bytes_max - found.size
+    while wanted > 0 and position < size:
+        text = os.pread(file, min(wanted, size - position), position)
         reached = _add_blocks(text, found)
         if reached:
-            position += reached
-            found.positions[name] = position
-            return
-        if len(text) < wanted:
+            found.positions[name] = position + reached
+            return position + len(text) >= size
+        if position + len(text) >= size:
             break
         wanted *= 2
-    if closed and position < size:
+    if closed and wanted > 0 and position < size:
         found.damaged_bytes += size - position
         found.positions[name] = size
-
-
-def _read(file: int, position: int, size: int) -> bytes:
-    return os.pread(file, size, position)
+    return wanted > 0
 
 
 def _add_blocks(text: bytes, found: Pending) -> int:

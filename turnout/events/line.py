@@ -9,7 +9,9 @@ A refused event's line has `reason` and `head` (its first 4 KB as text) instead 
 
 from __future__ import annotations
 
+import re
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -21,67 +23,96 @@ HEAD_BYTES_MAX = 4096
 
 Id: TypeAlias = str | int | float | None
 encode = msgspec.json.Encoder().encode
+MASK_62 = (1 << 62) - 1
+
+
+class Sender:
+    """A write key's side of every line, encoded once: the key, and where its events belong."""
+
+    __slots__ = ("key", "member", "place")
+
+    def __init__(self, key: str, source: str, schema: str) -> None:
+        self.key = key
+        # The key as some SDKs repeat it in every event, with the commas around it.
+        self.member = re.compile(
+            rb'(,\s*)?"writeKey"\s*:\s*%b(\s*,)?' % re.escape(encode(key)),
+        )
+        self.place = encode({"source": source, "schema": schema})[1:-1]
+
+
+class Clock:
+    """UTC in milliseconds that never goes back, spelled once per millisecond."""
+
+    __slots__ = ("_ms", "_text")
+
+    def __init__(self) -> None:
+        self._ms = 0
+        self._text = b""
+
+    def now(self) -> tuple[int, bytes]:
+        """Milliseconds since 1970, and the same in ISO 8601."""
+        ms = time.time_ns() // 1_000_000
+        if ms > self._ms:
+            at = datetime.fromtimestamp(ms / 1000, UTC).replace(tzinfo=None)
+            self._ms, self._text = ms, at.isoformat(timespec="milliseconds").encode() + b"Z"
+        return self._ms, self._text
 
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """By which write key a request came, for which source and schema, and when (UTC, ms)."""
+    """By whom a request came, and when."""
 
-    key: str
-    source: str
-    schema: str
+    sender: Sender
     received_ms: int
-
-    @property
-    def received_at(self) -> str:
-        at = datetime.fromtimestamp(self.received_ms / 1000, UTC)
-        return at.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    received_at: bytes
 
 
 class LineMaker:
-    """Makes the lines of one request; what they share is encoded once."""
+    """Makes the lines of one request."""
+
+    __slots__ = ("_arrival", "_middle", "_tails")
 
     def __init__(self, arrival: Arrival, sent_at: Any) -> None:
         """`sent_at` is the envelope's; anything but text is as good as absent."""
         self._arrival = arrival
-        self._key = arrival.key.encode()
         self._tails: dict[str, bytes] = {}
-        self._shared = {
-            "source": arrival.source,
-            "schema": arrival.schema,
-            "received_at": arrival.received_at,
-            "sent_at": sent_at if isinstance(sent_at, str) else None,
-        }
+        sent = encode(sent_at) if isinstance(sent_at, str) else b"null"
+        self._middle = b'%b,"received_at":"%b","sent_at":%b' % (
+            arrival.sender.place,
+            arrival.received_at,
+            sent,
+        )
 
     def accepted(self, raw: bytes, message_id: Id, type_: str, write_key: str | None) -> bytes:
+        """The line of an event that is to be stored."""
         if write_key is not None:
-            raw = _without_key(raw, self._key)
+            raw = self._without_key(raw)
         if b"\n" in raw or b"\r" in raw:
             # Strict JSON has them only between tokens.
             raw = raw.replace(b"\n", b" ").replace(b"\r", b" ")
-        return b"%b%b%b}\n" % (self._id(message_id), self._tail(type_), raw)
+        tail = self._tails.get(type_)
+        if tail is None:
+            tail = b',"type":"%b",%b,"event":' % (type_.encode(), self._middle)
+            self._tails[type_] = tail
+        return b'{"id":%b%b%b}\n' % (self._id(message_id), tail, raw)
 
     def refused(self, raw: bytes, message_id: Id, reason: str) -> bytes:
-        head = _without_key(raw, self._key)[:HEAD_BYTES_MAX].decode(errors="ignore")
-        tail = encode({**self._shared, "reason": reason, "head": head})
-        return b"%b,%b\n" % (self._id(message_id), tail[1:])
+        """The line of an event that is only to be counted, with its head and the reason."""
+        head = self._without_key(raw)[:HEAD_BYTES_MAX].decode(errors="ignore")
+        verdict = encode({"reason": reason, "head": head})[1:]
+        return b'{"id":%b,%b,%b\n' % (self._id(message_id), self._middle, verdict)
+
+    def _without_key(self, raw: bytes) -> bytes:
+        return self._arrival.sender.member.sub(_comma, raw)
 
     def _id(self, message_id: Id) -> bytes:
         text = "" if message_id is None else str(message_id).strip()
-        return b'{"id":' + encode(text or _uuid7(self._arrival.received_ms))
-
-    def _tail(self, type_: str) -> bytes:
-        """Everything between the id and the event; the same for all events of one type."""
-        if type_ not in self._tails:
-            named = encode({"type": type_, **self._shared})
-            self._tails[type_] = b"," + named[1:-1] + b',"event":'
-        return self._tails[type_]
+        return encode(text or _uuid7(self._arrival.received_ms))
 
 
-def _without_key(raw: bytes, key: bytes) -> bytes:
-    """`raw` without the write key that some SDKs repeat in every event."""
-    member = b'"writeKey":"%b"' % key
-    return raw.replace(member + b",", b"").replace(b"," + member, b"")
+def _comma(member: re.Match[bytes]) -> bytes:
+    """What stays where a member was: one comma if it stood between two others."""
+    return b"," if member[1] and member[2] else b""
 
 
 def _uuid7(now_ms: int) -> str:
@@ -90,6 +121,3 @@ def _uuid7(now_ms: int) -> str:
     number = (now_ms << 80) | (0x7 << 76) | ((noise >> 62) << 64) | (0b10 << 62) | (noise & MASK_62)
     text = f"{number:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
-
-
-MASK_62 = (1 << 62) - 1

@@ -70,7 +70,7 @@ class Judged:
         self.lines: list[bytes] = []
         self.refused: list[tuple[int, Id, str]] = []
         self._maker = LineMaker(arrival, sent_at)
-        self._key = arrival.key
+        self._key = arrival.sender.key
         self._limits = limits
 
     def take(
@@ -185,7 +185,8 @@ def _problem(raw: bytes, event: Event, type_: str, key: str, limits: Limits) -> 
     for part in (event.properties, event.traits, event.context):
         if part is not ABSENT and memoryview(part)[0] not in OBJECT_OR_NULL:
             return "not_an_object"
-    return _missing(event, type_) or _overlong(event)
+    # Only a long event can hold a long id.
+    return _missing(event, type_) or (_overlong(event) if len(raw) > ID_CHARS_MAX else None)
 
 
 def _missing(event: Event, type_: str) -> str | None:
@@ -210,6 +211,7 @@ def _missing_in_alias(event: Event) -> str | None:
 
 
 def _overlong(event: Event) -> str | None:
+    """An id that long is no id."""
     ids = (event.user_id, event.anonymous_id, event.message_id, event.group_id, event.previous_id)
     for id_ in ids:
         if isinstance(id_, str) and len(id_) > ID_CHARS_MAX:

@@ -67,7 +67,7 @@ def plain(body: bytes) -> bytes:
     body = body.removeprefix(BOM)
     if not body.isascii():
         body = _valid_text(body)
-    if SUSPECT.search(body):
+    if b"\\u" in body and SUSPECT.search(body):
         body = ESCAPE.sub(_escape_mended, body)
     return body
 

@@ -1,0 +1,120 @@
+"""The collector with its full contract, against the same server answering without looking."""
+
+from __future__ import annotations
+
+import base64
+import json
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from bench.figure import Figure
+from bench.messages import track_calls
+from bench.server import KEY
+
+CONNECTIONS = 64
+SECONDS = 3.0
+ROUNDS = 3
+BATCH_EVENTS = 100
+HEADERS = {
+    "authorization": "Basic " + base64.b64encode(f"{KEY}:".encode()).decode(),
+    "content-type": "application/json",
+}
+Request = tuple[str, dict[str, str], str]
+
+
+def measure() -> list[Figure]:
+    """Rounds take turns between both servers, so that a busy machine slows both."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        _serving("empty", folder) as empty,
+        _serving("collector", folder) as full,
+    ):
+        return [
+            *_figures("single", 1, _singles(), empty, full),
+            *_figures("batch of 100", BATCH_EVENTS, _batches(), empty, full),
+        ]
+
+
+def _figures(
+    name: str, events: int, requests: Sequence[Request], empty: int, full: int
+) -> Iterator[Figure]:
+    rounds = [(_rate(empty, requests), _rate(full, requests)) for _ in range(ROUNDS)]
+    bare = statistics.median(each[0] for each in rounds)
+    ours = statistics.median(each[1] for each in rounds)
+    ratio = statistics.median(each[1] / each[0] for each in rounds)
+    yield Figure(f"empty handler, {name}", bare, "requests/s")
+    yield Figure(f"collector, {name}", ours, "requests/s", ratio, "empty handler")
+    if events > 1:
+        yield Figure(f"collector, events in {name}", ours * events, "events/s")
+
+
+def _rate(port: int, requests: Sequence[Request]) -> float:
+    """Requests per second that the load generator gets answered."""
+    done = subprocess.run(
+        [sys.executable, "-m", "bench.client", str(port), str(CONNECTIONS), str(SECONDS)],
+        input=json.dumps(requests),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    counted: dict[str, Any] = json.loads(done.stdout)
+    if counted["failed"]:
+        raise RuntimeError(f"{counted['failed']} requests were not answered with 200.")
+    return float(counted["requests"] / counted["duration_s"])
+
+
+def _singles() -> list[Request]:
+    return [("/v1/track", HEADERS, json.dumps(call)) for call in track_calls(2_000)]
+
+
+def _batches() -> list[Request]:
+    calls = track_calls(100 * BATCH_EVENTS)
+    return [
+        (
+            "/v1/batch",
+            HEADERS,
+            json.dumps(
+                {
+                    "batch": calls[start : start + BATCH_EVENTS],
+                    "sentAt": "2026-11-21T10:00:00.000Z",
+                }
+            ),
+        )
+        for start in range(0, len(calls), BATCH_EVENTS)
+    ]
+
+
+@contextmanager
+def _serving(kind: str, folder: str) -> Iterator[int]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    journal = str(Path(folder) / "journal")
+    process = subprocess.Popen([sys.executable, "-m", "bench.server", kind, str(port), journal])
+    try:
+        _wait_for(port)
+        yield port
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+        else:
+            return

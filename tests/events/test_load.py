@@ -1,0 +1,343 @@
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from tests.events.house import House
+from turnout.errors import LoadFailed
+from turnout.events import layout
+from turnout.events.line import Sender
+from turnout.events.load import Loader
+from turnout.warehouse import Column, Table, Type
+from turnout.warehouse.duckdb import DuckDBTransaction
+
+BUTTON = "Pressed Big Button"
+
+
+def track(id_: str, event: str = BUTTON, **members: Any) -> dict[str, Any]:
+    return {"type": "track", "event": event, "userId": "alice", "messageId": id_, **members}
+
+
+def test_every_table_answers_before_the_first_event(house: House) -> None:
+    for table in [*layout.BOOK_TABLES, *layout.core_tables("analytics")]:
+        assert house.rows(f'SELECT * FROM {table.schema}."{table.name}"') == []
+    assert house.loader.load() is None
+    assert house.loader.backlog_bytes() == 0
+
+
+def test_opening_again_writes_nothing(house: House) -> None:
+    version = house.warehouse.version
+    Loader(house.journal_folder, house.warehouse)
+    assert house.warehouse.version == version
+
+
+def test_the_six_calls_become_rows_of_their_tables(house: House) -> None:
+    house.receive(
+        track("t", properties={"price": 9.5}),
+        {"type": "identify", "userId": "alice", "traits": {"email": "alice@acme.example"}},
+        {"type": "group", "userId": "alice", "groupId": "acme", "traits": {"plan": "pro"}},
+        {"type": "page", "anonymousId": "x", "name": "Home", "properties": {"url": "/"}},
+        {"type": "screen", "anonymousId": "x", "properties": {"name": "Start"}},
+        {"type": "alias", "userId": "alice", "previousId": "x"},
+    )
+    assert house.load().stored == 6
+    assert house.row("SELECT event, event_text, _properties FROM analytics.tracks") == {
+        "event": "pressed_big_button",
+        "event_text": BUTTON,
+        "_properties": '{"price":9.5}',
+    }
+    assert house.value("SELECT price FROM analytics.pressed_big_button") == 9.5
+    assert house.value("SELECT email FROM analytics.identifies") == "alice@acme.example"
+    assert house.row("SELECT id, email FROM analytics.users") == {
+        "id": "alice",
+        "email": "alice@acme.example",
+    }
+    assert house.row("SELECT group_id, plan FROM analytics.groups") == {
+        "group_id": "acme",
+        "plan": "pro",
+    }
+    assert house.row("SELECT id, plan FROM analytics.accounts") == {"id": "acme", "plan": "pro"}
+    assert house.row("SELECT name, url FROM analytics.pages") == {"name": "Home", "url": "/"}
+    assert house.value("SELECT name FROM analytics.screens") == "Start"
+    assert house.value("SELECT previous_id FROM analytics.aliases") == "x"
+    assert house.value("SELECT DISTINCT _source FROM analytics.tracks") == "web"
+
+
+def test_each_source_fills_its_own_schema(house: House) -> None:
+    house.receive(track("a"))
+    house.receive(track("a"), sender=Sender("bob-key", "app", "mobile"))
+    assert house.load().stored == 2
+    assert house.value("SELECT _source FROM mobile.pressed_big_button") == "app"
+    assert house.rows("SELECT * FROM mobile.accounts") == []
+
+
+def test_event_names_of_one_spelling_share_a_table(house: House) -> None:
+    house.receive(track("a", "Signed Up"), track("b", "signed_up"))
+    house.load()
+    rows = house.rows("SELECT event_text FROM analytics.signed_up ORDER BY id")
+    assert [row["event_text"] for row in rows] == ["Signed Up", "signed_up"]
+
+
+def test_a_repeat_in_one_batch_and_across_batches_is_a_duplicate_everywhere(house: House) -> None:
+    house.receive(track("a", properties={"n": 1}), track("b"), track("a", properties={"n": 2}))
+    load = house.load()
+    assert (load.stored, load.duplicates) == (2, 1)
+    house.receive(track("b"), track("c"), track("a", "Another Event"), track("c"))
+    load = house.load()
+    assert (load.received, load.stored, load.duplicates) == (4, 1, 3)
+    assert house.value("SELECT count(*) FROM analytics.tracks") == 3
+    assert house.value("SELECT count(*) FROM analytics.pressed_big_button") == 3
+    assert house.value("SELECT n FROM analytics.pressed_big_button WHERE id = 'a'") == 1
+    assert house.value("SELECT count(*) FROM analytics.another_event") == 0
+
+
+def test_a_repeated_identify_changes_no_user(house: House) -> None:
+    call = {"type": "identify", "userId": "alice", "messageId": "i"}
+    house.receive({**call, "traits": {"plan": "pro"}})
+    house.load()
+    house.receive({**call, "traits": {"plan": "free"}})
+    assert house.load().duplicates == 1
+    assert house.value("SELECT plan FROM analytics.users") == "pro"
+
+
+def test_rejected_events_are_kept_and_counted(house: House) -> None:
+    house.receive(track("a"), {"type": "track", "messageId": "b"}, "text")
+    load = house.load()
+    assert (load.received, load.stored, load.rejected) == (3, 1, 2)
+    rows = house.rows("SELECT id, source, reason, head FROM _turnout.rejected_events ORDER BY head")
+    assert [row["reason"] for row in rows] == ["not_an_object", "missing_event"]
+    assert rows[1]["id"] == "b"
+    assert json.loads(rows[1]["head"]) == {"type": "track", "messageId": "b"}
+    books = house.row("SELECT received, stored, duplicates, rejected FROM _turnout.loads")
+    assert books == {"received": 3, "stored": 1, "duplicates": 0, "rejected": 2}
+
+
+def test_a_line_that_is_no_json_does_not_hold_up_the_others(house: House) -> None:
+    house.receive(track("a"))
+    house.keep([b'{"id":"x","type":"track","event":{"event":"\\ud800"}}\n', b"noise\n"])
+    house.receive(track("b"))
+    load = house.load()
+    assert (load.received, load.stored, load.rejected) == (4, 2, 2)
+    assert house.value("SELECT count(*) FROM _turnout.rejected_events") == 2
+
+
+def test_loading_goes_on_where_it_stopped_also_after_a_restart(house: House) -> None:
+    for number in range(10):
+        house.receive(track(str(number)))
+    loads = []
+    while load := Loader(house.journal_folder, house.warehouse).load(bytes_max=500):
+        loads.append(load.stored)
+    assert sum(loads) == 10
+    assert len(loads) > 1
+    assert house.value("SELECT count(*) FROM analytics.tracks") == 10
+
+
+STEPS = ["prepare", "append", "merge", "execute", "widen"]
+
+
+class Cut(Exception):
+    """The plug was pulled here."""
+
+
+def cut_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
+    """From now on the transaction's step number `steps` fails."""
+    left = steps
+
+    def wrap(name: str) -> None:
+        real = getattr(DuckDBTransaction, name)
+
+        def step(self: DuckDBTransaction, *given: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left < 0:
+                raise Cut(name)
+            return real(self, *given)
+
+        monkeypatch.setattr(DuckDBTransaction, name, step)
+
+    for name in STEPS:
+        wrap(name)
+
+
+def contents(house: House) -> dict[str, list[dict[str, Any]]]:
+    """All of the warehouse but the times of loading."""
+    moving = {"uuid_ts", "loaded_at", "updated_at", "duration_s"}
+    return {
+        f"{table.schema}.{table.name}": sorted(
+            (
+                {name: value for name, value in row.items() if name not in moving}
+                for row in house.rows(f'SELECT * FROM {table.schema}."{table.name}"')
+            ),
+            key=str,
+        )
+        for table in house.warehouse.tables()
+    }
+
+
+def test_cut_between_any_two_steps_and_run_again_the_result_is_the_same(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [
+        track("a", properties={"n": 1}),
+        {"type": "identify", "userId": "alice", "messageId": "i", "traits": {"age": 5}},
+    ]
+    second = [
+        track("a"),
+        track("b", properties={"n": 2.5, "color": "red"}),
+        track("c", "Another", properties={"x": 1}),
+        {"type": "identify", "userId": "alice", "messageId": "j", "traits": {"age": 5.5}},
+        {"type": "track"},
+    ]
+    house.receive(*first)
+    house.load()
+    house.receive(*second)
+    before = contents(house)
+    for steps in range(1_000):
+        with monkeypatch.context() as patch:
+            cut_after(patch, steps)
+            try:
+                house.load()
+            except (Cut, LoadFailed):
+                pass
+            else:
+                break
+        assert contents(house) == before, f"cut after {steps} steps"
+    assert steps > 10
+    assert house.loader.load() is None
+    after = contents(house)
+    assert len(after["analytics.tracks"]) == 3
+    assert after["analytics.users"][0]["age"] == 5.5
+    assert len(after["_turnout.rejected_events"]) == 1
+
+
+def test_a_table_that_cannot_be_written_is_named_and_nothing_is_loaded(house: House) -> None:
+    with house.warehouse.transaction() as transaction:
+        transaction.prepare(
+            Table("analytics", "pressed_big_button", (Column("received_at", Type.BOOLEAN),))
+        )
+    loader = Loader(house.journal_folder, house.warehouse)
+    house.receive(track("a"), track("b", "Another"))
+    with pytest.raises(LoadFailed, match=r"analytics\.pressed_big_button"):
+        loader.load()
+    assert house.value("SELECT count(*) FROM analytics.tracks") == 0
+    with house.warehouse.transaction() as transaction:
+        transaction.execute("DROP TABLE analytics.pressed_big_button")
+    retry = Loader(house.journal_folder, house.warehouse).load()
+    assert retry is not None
+    assert retry.stored == 2
+
+
+TIMES = [
+    # sentAt, timestamp → timestamp, when it arrives at 10:00:00
+    (None, "2026-03-04T09:00:00Z", "2026-03-04T09:00:00"),
+    ("2026-03-04T09:59:59Z", "2026-03-04T09:00:00Z", "2026-03-04T09:00:00"),
+    ("2026-03-04T12:00:00Z", "2026-03-04T11:59:50Z", "2026-03-04T09:59:50"),
+    ("2026-03-04T13:00:00+01:00", "2026-03-04T12:59:50+01:00", "2026-03-04T09:59:50"),
+    ("2026-03-04T10:00:00Z", "2025-01-01T00:00:00", "2025-01-01T00:00:00"),
+    ("2026-03-04T10:00:00Z", None, "2026-03-04T10:00:00"),
+    ("yesterday", "2026-03-04T09:00:00Z", "2026-03-04T09:00:00"),
+    ("2026-03-04T10:00:00Z", "yesterday", "2026-03-04T10:00:00"),
+    ("2026-03-04T10:00:00Z", 1772618400, "2026-03-04T10:00:00"),
+]
+
+
+@pytest.mark.parametrize(("sent_at", "called_at", "expected"), TIMES)
+def test_the_time_of_a_call_is_freed_from_the_clients_clock(
+    house: House, sent_at: Any, called_at: Any, expected: str
+) -> None:
+    house.receive(
+        track("a", timestamp=called_at), received_at="2026-03-04T10:00:00.000Z", sentAt=sent_at
+    )
+    house.load()
+    assert house.value('SELECT "timestamp" FROM analytics.tracks') == datetime.fromisoformat(
+        expected
+    )
+
+
+def test_a_time_that_cannot_be_read_is_noted(house: House) -> None:
+    house.receive(track("a", timestamp="yesterday"))
+    house.load()
+    rows = house.rows("SELECT table_name, column_value, reason FROM _turnout.discards")
+    assert {row["table_name"] for row in rows} == {
+        "analytics.tracks",
+        "analytics.pressed_big_button",
+    }
+    assert {(row["column_value"], row["reason"]) for row in rows} == {
+        ("yesterday", "bad_timestamp")
+    }
+
+
+def identify(id_: str, at: str, **traits: Any) -> dict[str, Any]:
+    return {
+        "type": "identify",
+        "userId": "alice",
+        "messageId": id_,
+        "timestamp": at,
+        "traits": traits,
+    }
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0)])
+def test_the_last_writer_of_a_trait_is_the_last_by_time_whatever_the_order(
+    house: House, order: tuple[int, ...], together: bool
+) -> None:
+    calls = [
+        identify("i1", "2026-03-01T10:00:00Z", plan="free", city="Rome", seats=1),
+        identify("i2", "2026-03-02T10:00:00Z", plan="pro", seats=2),
+        identify("i3", "2026-03-03T10:00:00Z", seats=None),
+    ]
+    arranged = [calls[number] for number in order]
+    if together:
+        house.receive(*arranged)
+        house.load()
+    else:
+        for call in arranged:
+            house.receive(call)
+            house.load()
+    columns = set(house.types("users"))
+    assert house.row('SELECT plan, city, "timestamp" FROM analytics.users') == {
+        "plan": "pro",
+        "city": "Rome",
+        "timestamp": datetime(2026, 3, 3, 10),  # noqa: DTZ001 -- the warehouse keeps UTC
+    }
+    assert "seats" not in columns or house.value("SELECT seats FROM analytics.users") is None
+
+
+def test_many_users_at_once_are_each_their_own(house: House) -> None:
+    calls = [
+        {**identify(f"i{number}", "2026-03-01T10:00:00Z", n=number), "userId": f"user {number}"}
+        for number in range(900)
+    ]
+    house.receive(*calls)
+    house.load()
+    house.receive(
+        *[{**call, "messageId": f"{call['messageId']} again", "timestamp": None} for call in calls]
+    )
+    house.load()
+    assert house.value("SELECT count(*) FROM analytics.users") == 900
+    assert house.value("SELECT count(*) FROM analytics.users WHERE id = 'user ' || n") == 900
+
+
+def test_the_ancestors_join_runs_as_written(house: House) -> None:
+    house.receive(track("a"), {**track("b"), "userId": "charlie"})
+    house.load()
+    with house.warehouse.transaction() as transaction:
+        transaction.prepare(
+            Table(
+                "userdata",
+                "companyperson",
+                (Column("person_uuid", Type.TEXT), Column("company_uuid", Type.TEXT)),
+            )
+        )
+        transaction.execute("INSERT INTO userdata.companyperson VALUES ('alice', 'acme')")
+    sql = """
+        SELECT company_uuid
+        FROM userdata.companyperson AS userdata
+        INNER JOIN analytics.pressed_big_button AS analytics
+        ON userdata.person_uuid = analytics.user_id
+    """
+    assert house.rows(sql) == [{"company_uuid": "acme"}]
