@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from turnout import config
-from turnout.clips import cache
+from turnout.clips import cache, shelf
 from turnout.clips.cache import Answers
 from turnout.clips.follower import Follower, Snapshot
 from turnout.clips.runner import Ran, Runner
@@ -323,6 +323,6 @@ def test_the_oldest_answers_leave_when_the_disk_share_is_full(tell: Any, tmp_pat
             await answers.answer(f"SELECT {number}", key=f"clip{number}-1")
 
     tell(story)
-    cache._sweep(tmp_path / "cache", bytes_max=8)  # two answers of one integer each
+    shelf.sweep(tmp_path / "cache", bytes_max=8)  # two answers of one integer each
     assert len(list((tmp_path / "cache").glob("*.arrow"))) == 2
     assert len(list((tmp_path / "cache").glob("*.json"))) == 2

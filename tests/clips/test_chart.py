@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pyarrow as pa
 import pytest
 
-from turnout.clips import chart
+from turnout.clips import amount, chart
 
 DAYS = [date(2026, 1, 1) + timedelta(days=n) for n in range(40)]
 
@@ -41,12 +41,12 @@ def test_one_row_comes_down_to_its_first_number_and_its_unit(make_result: Any) -
 @pytest.mark.parametrize(
     ("type_", "value", "text"),
     [
-        ("float", -0.126, f"{chart.MINUS}0.13"),
+        ("float", -0.126, f"{amount.MINUS}0.13"),
         ("float", 3.0, "3"),
         ("integer", 0, "0"),
         ("text", "Acme", "Acme"),
-        ("integer", None, chart.MISSING),
-        ("float", float("nan"), chart.MISSING),
+        ("integer", None, amount.MISSING),
+        ("float", float("nan"), amount.MISSING),
         ("date", date(2026, 3, 2), "2026-03-02"),
     ],
 )

@@ -16,15 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 
-import msgspec
-import pyarrow as pa
 import structlog
 
 from turnout import config
 from turnout.clips.follower import Follower, Snapshot
 from turnout.clips.reads import Change, changes, schemas_read
-from turnout.clips.result import Result, open_rows
+from turnout.clips.result import Result
 from turnout.clips.runner import Ran, Runner
+from turnout.clips.shelf import Entry, Label, load, open_result, store, sweep, tidy
 from turnout.errors import Busy, NoSnapshot, TurnoutError
 
 log = structlog.get_logger()
@@ -33,37 +32,11 @@ log = structlog.get_logger()
 STAND_IN_S = 86_400
 # After a failure nothing is tried for this many times as long as failing took.
 PAUSE_PER_FAILURE, PAUSE_MIN_S = 2.0, 1.0
+FAILURES_MAX = 10_000
 # Answers whose files stay mapped, and what all files together may take on disk.
 OPEN_MAX = 512
 DISK_BYTES_MAX = 2 * 1024**3
 SWEEP_EVERY_BYTES = 64 * 1024**2
-
-
-class Label(msgspec.Struct, frozen=True):
-    """What stands in the file beside the rows."""
-
-    rows_file: str
-    fields: list[str]
-    types: list[str]
-    row_count: int
-    truncated: bool
-    bytes: int
-    as_of: datetime
-    ran_at: datetime
-    duration_ms: int
-    snapshot: int
-    schemas: list[str] | None
-    changes: Change
-    etag: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """One kept answer."""
-
-    result: Result
-    schemas: list[str] | None
-    changes: Change
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +59,11 @@ class Answers:
         self._follower = follower
         self._folder = folder
         self._fresh_for_s = settings.fresh_for_s
-        self._entries: OrderedDict[str, _Entry] = OrderedDict()
-        self._flights: dict[str, asyncio.Task[_Entry]] = {}
+        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._flights: dict[str, asyncio.Task[Entry]] = {}
         self._failures: dict[str, _Failure] = {}
         self._unswept_bytes = 0
-        _tidy(folder)
+        tidy(folder)
 
     async def answer(self, sql: str, *, key: str, wait_s: float = 0.0) -> Result:
         """The answer to `sql`, kept under `key` (the clip's id and version).
@@ -117,7 +90,7 @@ class Answers:
                 schemas = _schemas(sql)
             label = _label(ran, into, snapshot, schemas, etag=into.stem.removeprefix("draft-"))
             # The mapping outlives the name.
-            return await asyncio.to_thread(_open, self._folder, label)
+            return await asyncio.to_thread(open_result, self._folder, label)
         finally:
             into.unlink(missing_ok=True)
 
@@ -128,17 +101,17 @@ class Answers:
             flight.cancel()
         await asyncio.gather(*flights, return_exceptions=True)
 
-    async def _find(self, name: str) -> _Entry | None:
+    async def _find(self, name: str) -> Entry | None:
         entry = self._entries.get(name)
         if entry is None:
-            entry = await asyncio.to_thread(_load, self._folder, name)
+            entry = await asyncio.to_thread(load, self._folder, name)
             if entry is not None:
                 self._remember(name, entry)
         else:
             self._entries.move_to_end(name)
         return entry
 
-    def _is_right(self, entry: _Entry, snapshot: Snapshot | None) -> bool:
+    def _is_right(self, entry: Entry, snapshot: Snapshot | None) -> bool:
         """Whether a run now could not, or need not yet, give another answer."""
         if _age_s(entry) < self._fresh_for_s:
             return True
@@ -147,13 +120,13 @@ class Answers:
         moment = _moment(entry.changes, datetime.now(UTC))
         return moment == _moment(entry.changes, entry.result.ran_at)
 
-    async def _first(self, name: str, sql: str) -> _Entry:
+    async def _first(self, name: str, sql: str) -> Entry:
         failure = self._failures.get(name)
         if failure and monotonic() < failure.until:
             raise type(failure.error)(failure.error.message, hint=failure.error.hint)
         return await asyncio.shield(self._fly(name, sql))
 
-    async def _renew(self, name: str, sql: str, entry: _Entry, wait_s: float) -> _Entry:
+    async def _renew(self, name: str, sql: str, entry: Entry, wait_s: float) -> Entry:
         """Let a new run begin behind; the entry to serve meanwhile."""
         failure = self._failures.get(name)
         if failure and monotonic() < failure.until:
@@ -163,7 +136,7 @@ class Answers:
             await asyncio.wait([flight], timeout=wait_s)
         return self._entries.get(name, entry)
 
-    def _fly(self, name: str, sql: str) -> asyncio.Task[_Entry]:
+    def _fly(self, name: str, sql: str) -> asyncio.Task[Entry]:
         """The one run of this name that may be under way."""
         flight = self._flights.get(name)
         if flight is None:
@@ -172,12 +145,12 @@ class Answers:
             flight.add_done_callback(lambda done: self._land(name, done))
         return flight
 
-    def _land(self, name: str, flight: asyncio.Task[_Entry]) -> None:
+    def _land(self, name: str, flight: asyncio.Task[Entry]) -> None:
         self._flights.pop(name, None)
         if not flight.cancelled():
             flight.exception()  # seen: whoever waits gets it, and if nobody does, it is recorded
 
-    async def _run(self, name: str, sql: str) -> _Entry:
+    async def _run(self, name: str, sql: str) -> Entry:
         began = monotonic()
         try:
             entry = await self._run_now(name, sql)
@@ -185,6 +158,8 @@ class Answers:
             raise  # says nothing about the query
         except TurnoutError as error:
             pause_s = max(PAUSE_MIN_S, PAUSE_PER_FAILURE * (monotonic() - began))
+            if len(self._failures) >= FAILURES_MAX:
+                self._failures.clear()
             self._failures[name] = _Failure(error, monotonic() + pause_s)
             log.info("clip_failed", answer=name, problem=type(error).__name__)
             raise
@@ -192,7 +167,7 @@ class Answers:
         self._remember(name, entry)
         return entry
 
-    async def _run_now(self, name: str, sql: str) -> _Entry:
+    async def _run_now(self, name: str, sql: str) -> Entry:
         with self._follower.hold() as snapshot:
             into = self._folder / f"{name}-{snapshot.number}-{uuid.uuid4().hex[:8]}.arrow"
             ran = await self._runner.run(sql, snapshot, into)
@@ -200,14 +175,14 @@ class Answers:
         change = changes(sql)
         etag = _hash(name, str(snapshot.number), _moment(change, ran.ran_at))[:24]
         label = _label(ran, into, snapshot, schemas, etag=etag, change=change)
-        entry = await asyncio.to_thread(_store, self._folder, name, label)
+        entry = await asyncio.to_thread(store, self._folder, name, label)
         self._unswept_bytes += ran.bytes
         if self._unswept_bytes > SWEEP_EVERY_BYTES:
             self._unswept_bytes = 0
-            await asyncio.to_thread(_sweep, self._folder, DISK_BYTES_MAX)
+            await asyncio.to_thread(sweep, self._folder, DISK_BYTES_MAX)
         return entry
 
-    def _remember(self, name: str, entry: _Entry) -> None:
+    def _remember(self, name: str, entry: Entry) -> None:
         self._entries[name] = entry
         self._entries.move_to_end(name)
         while len(self._entries) > OPEN_MAX:
@@ -220,7 +195,7 @@ class Answers:
             return None
 
 
-def _face(entry: _Entry, snapshot: Snapshot | None, failure: _Failure | None) -> Result:
+def _face(entry: Entry, snapshot: Snapshot | None, failure: _Failure | None) -> Result:
     """The entry as it is shown now: with the newest knowledge of its age, and its mark."""
     result = entry.result
     if snapshot is not None and snapshot.number == result.snapshot:
@@ -277,75 +252,6 @@ def _label(  # noqa: PLR0913 - one place where a run becomes what is remembered 
     )
 
 
-def _open(folder: Path, label: Label) -> Result:
-    return Result(
-        fields=label.fields,
-        types=label.types,
-        row_count=label.row_count,
-        truncated=label.truncated,
-        as_of=label.as_of,
-        ran_at=label.ran_at,
-        duration_ms=label.duration_ms,
-        etag=label.etag,
-        snapshot=label.snapshot,
-        bytes=label.bytes,
-        rows_file=open_rows(folder / label.rows_file),
-    )
-
-
-def _store(folder: Path, name: str, label: Label) -> _Entry:
-    """Make `label` the newest of `name`; the older rows' file goes."""
-    older = _read_label(folder / f"{name}.json")
-    part = folder / f"{name}.json.part"
-    part.write_bytes(msgspec.json.encode(label))
-    part.rename(folder / f"{name}.json")
-    if older is not None and older.rows_file != label.rows_file:
-        (folder / older.rows_file).unlink(missing_ok=True)
-    return _Entry(_open(folder, label), label.schemas, label.changes)
-
-
-def _load(folder: Path, name: str) -> _Entry | None:
-    label = _read_label(folder / f"{name}.json")
-    if label is None:
-        return None
-    try:
-        return _Entry(_open(folder, label), label.schemas, label.changes)
-    except (OSError, pa.ArrowException):
-        return None  # a torn file is as good as none: the query runs again
-
-
-def _read_label(path: Path) -> Label | None:
-    try:
-        label = msgspec.json.decode(path.read_bytes(), type=Label)
-    except (OSError, msgspec.MsgspecError):
-        return None
-    return msgspec.structs.replace(
-        label, as_of=label.as_of.astimezone(UTC), ran_at=label.ran_at.astimezone(UTC)
-    )
-
-
-def _tidy(folder: Path) -> None:
-    """Remove rows that no label names: runs that were under way when the process ended."""
-    labels = {path: _read_label(path) for path in folder.glob("*.json")}
-    named = {label.rows_file for label in labels.values() if label is not None}
-    named |= {path.name for path, label in labels.items() if label is not None}
-    for path in folder.iterdir():
-        if path.suffix in {".json", ".arrow", ".part"} and path.name not in named:
-            path.unlink(missing_ok=True)
-
-
-def _sweep(folder: Path, bytes_max: int) -> None:
-    """Delete the answers that ran longest ago until the rest fits."""
-    labels = [(path, _read_label(path)) for path in folder.glob("*.json")]
-    kept_bytes = 0
-    known = [(path, label) for path, label in labels if label is not None]
-    for path, label in sorted(known, key=lambda item: item[1].ran_at, reverse=True):
-        kept_bytes += label.bytes
-        if kept_bytes > bytes_max:
-            path.unlink(missing_ok=True)
-            (folder / label.rows_file).unlink(missing_ok=True)
-
-
 def _name(key: str, sql: str) -> str:
     """The name under which this answer is kept. The text is part of it: a key is not trusted."""
     return _hash(key, sql)[:32]
@@ -358,5 +264,5 @@ def _hash(*parts: str) -> str:
     return digest.hexdigest()
 
 
-def _age_s(entry: _Entry) -> float:
+def _age_s(entry: Entry) -> float:
     return (datetime.now(UTC) - entry.result.ran_at).total_seconds()

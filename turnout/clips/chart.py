@@ -10,16 +10,15 @@ import copy
 import functools
 import json
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from decimal import Decimal
 from typing import Any, Literal, TypeAlias
 
 import pyarrow as pa
 import vl_convert
 
+from turnout.clips.amount import MISSING, is_percent, shown, words
 from turnout.clips.result import Result
 from turnout.clips.theme import BAR_STEP, COMPACT_BAR_STEP, COMPACT_BELOW, config_of
 
@@ -39,9 +38,6 @@ NUMBERS = frozenset({"integer", "decimal", "float"})
 MOMENTS = frozenset({"time", "date"})
 LABELS = frozenset({"text", "uuid", "boolean"})
 
-PERCENT = re.compile(r"(?:^|[ _])(?:percent(?:age)?|pct)(?:$|[ _])|%", re.IGNORECASE)
-# Typographers' signs: an en dash for nothing there, a true minus.
-MISSING, MINUS = "\u2013", "\u2212"
 DAY_S = 86_400
 # Room for one date below a chart.
 TICK_PX = 105
@@ -78,8 +74,8 @@ def headline(result: Result) -> Headline | None:
     else:
         return None
     field = result.fields[place]
-    text = _shown(row[place], is_percent=_is_percent(field))
-    return Headline(text, _words(field)) if len(text) <= LABEL_LENGTH_MAX else None
+    text = shown(row[place], field)
+    return Headline(text, words(field)) if len(text) <= LABEL_LENGTH_MAX else None
 
 
 def spec(result: Result, *, title: str) -> Spec | None:
@@ -183,10 +179,10 @@ def _over_time(result: Result, shape: _Shape) -> Spec | None:
     if len(names) > 1:
         chart["encoding"]["y"]["scale"] = {"zero": _from_zero(series)}
         return chart | {"mark": {"type": "line"}}
-    return _single(chart, series, is_percent=_is_percent(field))
+    return _single(chart, series, field)
 
 
-def _single(chart: Spec, series: list[Spec], *, is_percent: bool) -> Spec:
+def _single(chart: Spec, series: list[Spec], field: str) -> Spec:
     """One line over a soft area, its newest value marked and written beside it."""
     with_values = [point for point in series if point["y"] is not None]
     last = max(with_values, key=lambda point: point["x"], default=None)
@@ -195,7 +191,7 @@ def _single(chart: Spec, series: list[Spec], *, is_percent: bool) -> Spec:
     below = [{"mark": {"type": "area", "style": "under"}}] if is_from_zero else []
     end = []
     if last:
-        amount = _shown(last["y"], is_percent=is_percent)
+        amount = shown(last["y"], field)
         data = {"values": [last | {"t": amount}]}
         text = {"mark": {"type": "text", "style": "amount"}, "encoding": {"text": {"field": "t"}}}
         end = [{"mark": {"type": "point", "style": "end"}, "data": data}, text | {"data": data}]
@@ -238,7 +234,7 @@ def _series(result: Result, shape: _Shape, rows: list[list[Any]]) -> list[Spec] 
     if len(shape.numbers) > SERIES_MAX or shape.labels:
         return None
     return [
-        {"x": _epoch_ms(row[when]), "y": _number(row[value]), "s": _words(result.fields[value])}
+        {"x": _epoch_ms(row[when]), "y": _number(row[value]), "s": words(result.fields[value])}
         for value in shape.numbers
         for row in rows
     ]
@@ -252,9 +248,9 @@ def _bars(result: Result, shape: _Shape) -> Spec | None:
     numbers = [_number(row[value]) for row in rows]
     if len(set(labels)) < len(labels) or all(number is None for number in numbers):
         return None
-    is_percent = _is_percent(result.fields[value])
+    field = result.fields[value]
     values = [
-        {"x": number, "y": label, "t": _shown(row[value], is_percent=is_percent), "n": place}
+        {"x": number, "y": label, "t": shown(row[value], field), "n": place}
         for place, (row, label, number) in enumerate(zip(rows, labels, numbers, strict=True))
     ]
     return {
@@ -305,8 +301,8 @@ def _cloud_side(name: str, values: list[Spec], field: str) -> Spec:
 def _number_axis(numbers: Sequence[float | None], field: str) -> Spec:
     """A quiet scale; its name stands above it, reading as the lines do."""
     largest = max((abs(number) for number in numbers if number is not None), default=0)
-    title = _words(field)
-    unit = "%" if field and _is_percent(field) else ""
+    title = words(field)
+    unit = "%" if field and is_percent(field) else ""
     return {
         "title": f"{unit} {title}".strip() or None,
         "format": "~s" if largest >= 10_000 else ",~f",  # noqa: PLR2004 - five digits crowd an axis
@@ -338,7 +334,7 @@ def _rows(result: Result) -> list[list[Any]]:
 def _can_stack(result: Result, shape: _Shape, series: list[Spec]) -> bool:
     """Counts add up to a whole; shares and averages do not."""
     is_count = result.types[shape.numbers[0]] == "integer"
-    return is_count and _from_zero(series) and not _is_percent(result.fields[shape.numbers[0]])
+    return is_count and _from_zero(series) and not is_percent(result.fields[shape.numbers[0]])
 
 
 def _from_zero(series: list[Spec]) -> bool:
@@ -368,28 +364,3 @@ def _label(value: Any) -> str:
     """A text short enough to stand beside a bar; never empty, so that it can be seen."""
     text = MISSING if value is None or value == "" else " ".join(str(value).split())
     return text if len(text) <= LABEL_LENGTH_MAX else f"{text[: LABEL_LENGTH_MAX - 1]}…"
-
-
-def _shown(value: Any, *, is_percent: bool) -> str:
-    """A value as people read it: thousands apart, no more decimals than tell something."""
-    if value is None:
-        return MISSING
-    if isinstance(value, bool) or not isinstance(value, int | float | Decimal):
-        return str(value)
-    number = float(value)
-    if not math.isfinite(number):
-        return MISSING
-    decimals = 1 if abs(number) >= 10 else 2  # noqa: PLR2004 - the smaller, the finer
-    is_whole = number == int(number)
-    text = f"{int(value):,}" if is_whole else f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
-    text = text.replace("-", MINUS)
-    return f"{text} %" if is_percent else text
-
-
-def _is_percent(field: str) -> bool:
-    return PERCENT.search(field) is not None
-
-
-def _words(field: str) -> str:
-    """A column's name in words, without the unit that stands beside the number."""
-    return " ".join(PERCENT.sub(" ", field).replace("_", " ").split())
