@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 import re
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -235,19 +236,29 @@ def test_settings_and_paths_reveal_no_secret(
 
 @pytest.mark.parametrize("sql", BOMBS, ids=range(len(BOMBS)))
 def test_a_bomb_ends_in_time_and_within_its_memory(
-    run_queries: Any, settings: Any, sql: str
+    run_queries: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, sql: str
 ) -> None:
     peak = 0
 
     async def story(runner: Runner, ask: Any) -> None:
         nonlocal peak
+        # The clock begins when a worker is warm; how long that takes is not the bomb's doing.
         began = time.monotonic()
+        is_ready = runner._is_ready
+
+        async def begin(child: Any) -> bool:
+            nonlocal began
+            answer = await is_ready(child)
+            began = time.monotonic()
+            return answer
+
+        monkeypatch.setattr(runner, "_is_ready", begin)
         bomb = asyncio.create_task(ask(sql))
         while not bomb.done():
             peak = max([peak, *(_resident(child.pid) for child in runner._children)])
             await asyncio.sleep(0.02)
         took_s = time.monotonic() - began
-        # Some engines answer the milder ones; most end in an error. None takes longer.
+        # The engine answers the mildest; the others end in an error. None takes longer.
         if bomb.exception() is not None:
             assert isinstance(bomb.exception(), QueryFailed | QueryRefused), bomb.exception()
         assert took_s < settings.timeout_s + 2
@@ -255,6 +266,7 @@ def test_a_bomb_ends_in_time_and_within_its_memory(
 
     run_queries(story)
     assert peak < settings.memory_bytes_max
+    assert peak > 0 or sys.platform != "linux"
 
 
 def test_an_endless_query_is_said_to_have_timed_out(attempt: Any) -> None:
