@@ -110,6 +110,7 @@ class Check:
             self._world,
             at,
             clips=(EVENTS, REASONS, ROWS),
+            ports=(0, 0),
             # The counts are asked again and again while events arrive.
             environ={"TURNOUT_CLIPS_FRESH_FOR_S": "0"},
         ) as on:

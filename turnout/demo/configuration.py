@@ -10,8 +10,8 @@ from turnout.config import FILE_NAME
 from turnout.demo.database import READER
 from turnout.demo.rows import SELECTION
 
-WEB_PORT = 8100
-COLLECTOR_PORT = 8101
+# Wished for; another free one is taken where somebody listens already.
+PORTS = (8100, 8101)
 FOLLOWER = re.compile(rf'^url = "postgresql://{READER}:[^"]*"', re.MULTILINE)
 
 TEXT = """\
@@ -42,12 +42,15 @@ every_s = 15
 {tables}"""
 
 
-def write_settings(home: Path, source_url: str) -> None:
-    """Write the file if it is missing; else only keep the follower's address in it true."""
+def write_settings(home: Path, source_url: str, ports: tuple[int, int] = PORTS) -> None:
+    """Write the file if it is missing; else only keep the follower's address in it true.
+
+    `ports` of pages and collector are wishes; 0 wishes for any.
+    """
     path = home / FILE_NAME
     if not path.exists():
         path.touch(mode=0o600)  # it holds a password
-        path.write_text(_text(source_url), encoding="utf-8")
+        path.write_text(_text(source_url, ports), encoding="utf-8")
         return
     text = path.read_text(encoding="utf-8")
     true = FOLLOWER.sub(lambda _: f'url = "{source_url}"', text)
@@ -55,11 +58,11 @@ def write_settings(home: Path, source_url: str) -> None:
         path.write_text(true, encoding="utf-8")
 
 
-def _text(source_url: str) -> str:
-    web_port = _free_port(WEB_PORT)
+def _text(source_url: str, ports: tuple[int, int]) -> str:
+    web_port = _free_port(ports[0])
     return TEXT.format(
         web_port=web_port,
-        collector_port=_free_port(COLLECTOR_PORT, taken=web_port),
+        collector_port=_free_port(ports[1], taken=web_port),
         source_url=source_url,
         tables="\n".join(map(_table, SELECTION)),
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,8 +21,8 @@ from turnout.demo.sender import Sender
 from turnout.demo.stage import Stage, stage
 from turnout.demo.world import FUTURE_DAYS, World, build
 
-# The clip whose share link is printed.
-SHARED_CLIP = "adminworkdays"
+# The clip whose share link is printed: it needs no event, so it answers at once.
+SHARED_CLIP = "signups"
 LOOK_EVERY_S = 0.5
 
 
@@ -38,17 +37,14 @@ class Demo:
     def run(self) -> Never:
         """Start everything, send the past, live on."""
         with contextlib.ExitStack() as running:
-            try:
-                with self._console.status("Starting PostgreSQL, its follower, and Turnout …"):
-                    world = build(self._book.seed, self._book.today)
-                    on = running.enter_context(stage(self._home, world, self._book.filled_until))
-                self._welcome(on)
-                sender = Sender(on.write_key, on.config.collector.url)
-                running.callback(sender.close)
-                self._send_past(on, world, sender)
-                self._live(on, world, sender)
-            finally:
-                _end_in_peace()
+            with self._console.status("Starting PostgreSQL, its follower, and Turnout …"):
+                world = build(self._book.seed, self._book.today)
+                on = running.enter_context(stage(self._home, world, self._book.filled_until))
+            self._welcome(on)
+            sender = Sender(on.write_key, on.config.collector.url)
+            running.callback(sender.close)
+            self._send_past(on, world, sender)
+            self._live(on, world, sender)
 
     def _welcome(self, on: Stage) -> None:
         share_link = on.share_link(SHARED_CLIP)
@@ -82,8 +78,8 @@ class Demo:
         self._save(sent_until=end)
         took_s = time.monotonic() - began
         self._console.print(
-            f"[green]✓[/green] {sender.ledger.sent:,} events sent in {took_s:.0f} s. "
-            "From now on the company lives; watch the pages."
+            f"[green]✓[/green] {_caught_up(sender.ledger.sent, took_s)} "
+            "From now on the company lives: watch the pages."
         )
 
     def _live(self, on: Stage, world: World, sender: Sender) -> Never:
@@ -109,11 +105,9 @@ class Demo:
             self._save(sent_until=until, filled_until=max(until, self._book.filled_until))
 
 
+def _caught_up(sent: int, took_s: float) -> str:
+    return f"{sent:,} events sent in {took_s:.0f} s." if sent else "Everything was sent already."
+
+
 def _now() -> datetime:
     return datetime.now(UTC).replace(microsecond=0)
-
-
-def _end_in_peace() -> None:
-    """Ending takes a few seconds; a second Ctrl-C would only leave things half ended."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)

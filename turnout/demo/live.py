@@ -22,8 +22,8 @@ from turnout.demo.delivery import Delivery
 from turnout.demo.rows import Row, company_row, membership_rows, person_row
 from turnout.demo.world import World
 
-QUIET_PER_S = 0.8
-BUSY_PER_S = 4.0
+QUIET_PER_S = 1.5
+BUSY_PER_S = 5.0
 HOUR_S = 3600
 # A chance for something rare comes this often.
 MOMENT_S = 60

@@ -116,15 +116,21 @@ def _refuse_missing_parts() -> None:
 
 @contextlib.contextmanager
 def _ending_by_signal() -> Iterator[None]:
-    """SIGTERM ends everything as Ctrl-C does."""
+    """SIGTERM ends everything as Ctrl-C does, and the first of them is the last one heard.
+
+    Ending takes a few seconds; a second Ctrl-C would only leave things half ended.
+    """
+    numbers = (signal.SIGINT, signal.SIGTERM)
 
     def interrupt(_number: int, _frame: object) -> NoReturn:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    numbers = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(number, interrupt) for number in numbers]
     try:
         yield
     finally:
-        for number, action in zip(numbers, before, strict=True):
-            signal.signal(number, action)
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            for number, action in zip(numbers, before, strict=True):
+                signal.signal(number, action)

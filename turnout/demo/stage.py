@@ -32,7 +32,7 @@ from turnout.config import Config, load_config
 from turnout.demo import database
 from turnout.demo.clips import DemoClip, demo_clips
 from turnout.demo.cluster import Cluster
-from turnout.demo.configuration import write_settings
+from turnout.demo.configuration import PORTS, write_settings
 from turnout.demo.world import World
 from turnout.errors import ConfigError, HomeUnusable, NotFound
 from turnout.serve import prepare_state
@@ -79,17 +79,19 @@ class Stage:
 
 
 @contextlib.contextmanager
-def stage(
+def stage(  # noqa: PLR0913 - the last three are the check's
     home: Path,
     world: World,
     at: datetime,
     *,
     clips: tuple[DemoClip, ...] = (),
+    ports: tuple[int, int] = PORTS,
     environ: Mapping[str, str] | None = None,
 ) -> Iterator[Stage]:
     """Start everything in `home`; the database is filled as of `at` unless it is already.
 
-    `clips` are kept beside the demo's own; `environ` is added to the server's environment.
+    `clips` are kept beside the demo's own, `ports` are those wished for, and `environ` is added
+    to the server's environment.
     """
     with contextlib.ExitStack() as started:
         cluster = started.enter_context(Cluster(home / "postgres"))
@@ -97,7 +99,7 @@ def stage(
         connection = started.enter_context(cluster.connect())
         if not database.is_filled(connection):
             database.fill(connection, world, at)
-        write_settings(home, cluster.follower_url(database.READER))
+        write_settings(home, cluster.follower_url(database.READER), ports)
         config = load_config(home)
         prepare_state(config)
         state = open_state(config.state_url)
@@ -209,18 +211,10 @@ def _wait_until_answering(home: Path, config: Config, serve: subprocess.Popen[by
 
 
 def _died(home: Path) -> ConfigError:
-    """What `turnout serve` said last, in words: its own sentence, or the problem it logged."""
+    """What `turnout serve` said last: the sentence it ended with, or the problem it logged."""
     log = home / LOG_NAME
-    said = "nothing"
-    for line in log.read_text(encoding="utf-8", errors="replace").splitlines():
-        told = _sentence(line)
-        said = told or said
-    return ConfigError(f"turnout serve ended. It said: {said}", hint=f"See {log}.")
-
-
-def _sentence(line: str) -> str:
-    try:
-        logged = json.loads(line)
-    except ValueError:
-        return line.strip()
-    return str(logged.get("problem", "")) if isinstance(logged, dict) else ""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    said = [line for line in lines if not line.startswith("{")]
+    logged = [json.loads(line).get("problem") for line in lines if line.startswith("{")]
+    told = " ".join(said[-2:]) or next(filter(None, reversed(logged)), "nothing")
+    return ConfigError(f"turnout serve ended. It said: {told}", hint=f"See {log}.")
