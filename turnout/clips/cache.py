@@ -8,6 +8,7 @@ when that run fails, the last good answer stays, marked, for a day.
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import uuid
 from collections import OrderedDict
@@ -79,7 +80,8 @@ class Answers:
             return _face(await self._first(name, sql), self._snapshot(), None)
         if not self._is_right(entry, snapshot):
             entry = await self._renew(name, sql, entry, wait_s)
-        return _face(entry, self._snapshot(), self._failures.get(name))
+            snapshot = self._snapshot()
+        return _face(entry, snapshot, self._failures.get(name))
 
     async def draft(self, sql: str) -> Result:
         """Run `sql` now; its result is kept by nobody but the caller."""
@@ -199,7 +201,8 @@ def _face(entry: Entry, snapshot: Snapshot | None, failure: _Failure | None) -> 
     """The entry as it is shown now: with the newest knowledge of its age, and its mark."""
     result = entry.result
     if snapshot is not None and snapshot.number == result.snapshot:
-        return replace(result, as_of=_as_of(entry.schemas, snapshot))
+        as_of = _as_of(entry.schemas, snapshot)
+        return result if as_of == result.as_of else replace(result, as_of=as_of)
     if failure is not None:
         return replace(result, is_stale=True, problem=str(failure.error))
     return result
@@ -209,8 +212,9 @@ def _as_of(schemas: list[str] | None, snapshot: Snapshot) -> datetime:
     """When the oldest of these schemas' data left its source; of all where that is not known."""
     if schemas is not None and not schemas:
         return snapshot.published_at
-    known = dict(snapshot.as_of)
-    wanted = known.keys() if schemas is None or not known.keys() >= set(schemas) else schemas
+    known = snapshot.as_of
+    is_known = schemas is not None and all(schema in known for schema in schemas)
+    wanted = schemas if schemas is not None and is_known else known
     return min((known[schema] for schema in wanted), default=snapshot.published_at)
 
 
@@ -252,6 +256,7 @@ def _label(  # noqa: PLR0913 - one place where a run becomes what is remembered 
     )
 
 
+@functools.lru_cache(maxsize=512)
 def _name(key: str, sql: str) -> str:
     """The name under which this answer is kept. The text is part of it: a key is not trusted."""
     return _hash(key, sql)[:32]

@@ -66,6 +66,7 @@ class Follower:
         self._lock = threading.RLock()
         self._publishing = threading.Lock()
         self._version: int | None = None  # what the current snapshot holds; None: not known
+        self._known: Snapshot | None = None  # the current one, with what was noted since
         self._copy_s = 0.0
         self._current = _newest(folder)
         self._tidy()
@@ -74,6 +75,7 @@ class Follower:
         """A load or a copy finished: this schema's data is as of then, changed or not."""
         with self._lock:
             self._notes[schema] = _Note(as_of, self._warehouse.version)
+            self._known = None
 
     def publish(self, *, now: datetime) -> Snapshot:
         """Copy the warehouse as it is; readers see the copy as soon as this returns."""
@@ -95,6 +97,7 @@ class Follower:
             with self._lock:
                 self._current = Snapshot(number, path, MappingProxyType(as_of), now)
                 self._version = version
+                self._known = None
                 self._tidy()
             return self._current
 
@@ -114,14 +117,9 @@ class Follower:
         with self._lock:
             if self._current is None:
                 raise NoSnapshot(hint="It appears a moment after the first event or copied table.")
-            newer = {
-                schema: note.as_of
-                for schema, note in self._notes.items()
-                if note.version == self._version
-            }
-            # A load that changed nothing still tells how fresh the snapshot's rows are.
-            as_of = MappingProxyType(dict(self._current.as_of) | newer)
-            return replace(self._current, as_of=as_of)
+            if self._known is None:
+                self._known = self._with_newest_ages(self._current)
+            return self._known
 
     @contextlib.contextmanager
     def hold(self) -> Iterator[Snapshot]:
@@ -135,6 +133,15 @@ class Follower:
             with self._lock:
                 self._holds[snapshot.number] -= 1
                 self._tidy()
+
+    def _with_newest_ages(self, snapshot: Snapshot) -> Snapshot:
+        """A load that changed nothing still tells how fresh the snapshot's rows are."""
+        newer = {
+            schema: note.as_of
+            for schema, note in self._notes.items()
+            if note.version == self._version
+        }
+        return replace(snapshot, as_of=MappingProxyType(dict(snapshot.as_of) | newer))
 
     def _next_number(self, now: datetime) -> int:
         # Seconds since 1970, so that numbers grow even when the folder was emptied: cached
