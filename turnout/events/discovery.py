@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import duckdb
-
+from turnout.events.engine import Engine
 from turnout.events.expression import literals, time_sql
 from turnout.events.plan import Found, Path
 from turnout.warehouse import Type
@@ -14,13 +13,15 @@ from turnout.warehouse.duckdb import DIALECT
 
 # Values nested deeper stay JSON text in the column above them.
 DEPTH_MAX = 10
+# Messages to look at before looking at all.
+FIRST_LOOK = 256
 
 
 class Discovery:
     """Remembers which paths were objects, so that a known shape takes one look, not one a level."""
 
-    def __init__(self, database: duckdb.DuckDBPyConnection) -> None:
-        self.database = database
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
         self._objects: dict[object, set[Path]] = {}
 
     def find(
@@ -47,14 +48,22 @@ class Discovery:
 
     def first_types(self, paths: Sequence[Path], messages: str) -> Mapping[Path, Type]:
         """The type that the first value at each path fixes."""
-        firsts = ", ".join(_first(path) for path in paths)
-        row = self._rows(f"SELECT {firsts} FROM {messages}")[0]
-        return {path: _type_of(value) for path, value in zip(paths, row, strict=True)}
+        types: dict[Path, Type] = {}
+        left = list(paths)
+        # The first value is nearly always among the first messages.
+        for some in (f"(SELECT * FROM {messages} ORDER BY rowid LIMIT {FIRST_LOOK})", messages):
+            if left:
+                firsts = ", ".join(_first(path) for path in left)
+                [row] = self._engine.rows(f"SELECT {firsts} FROM {some}")
+                found = {path: value for path, value in zip(left, row, strict=True) if value}
+                types |= {path: _type_of(value) for path, value in found.items()}
+                left = [path for path in left if path not in found]
+        return types
 
     def has_fraction(self, path: Path, messages: str) -> bool:
         """Whether a number there is a float, and not an integer too large for 64 bits."""
         pointer = DIALECT.literal(path.pointer)
-        rows = self._rows(
+        rows = self._engine.rows(
             f"SELECT 1 FROM {messages} WHERE json_type(line, {pointer}) = 'DOUBLE' "
             f"AND NOT regexp_full_match(json_extract_string(line, {pointer}), '-?\\d+') LIMIT 1"
         )
@@ -62,7 +71,7 @@ class Discovery:
 
     def _members(self, objects: Iterable[Path], messages: str) -> list[Path]:
         above = sorted(objects, key=lambda path: path.keys)
-        rows = self._rows(
+        rows = self._engine.rows(
             "SELECT DISTINCT number, unnest(keys[number]) FROM (SELECT DISTINCT "
             f"json_keys(line, {literals(path.pointer for path in above)}) AS keys "
             f"FROM {messages}), range(1, {len(above) + 1}) AS numbers(number)"
@@ -72,16 +81,13 @@ class Discovery:
     def _kinds(self, paths: Sequence[Path], messages: str) -> dict[Path, frozenset[str]]:
         if not paths:
             return {}
-        rows = self._rows(
+        rows = self._engine.rows(
             "SELECT number, list(DISTINCT kinds[number]) FROM (SELECT DISTINCT "
             f"json_type(line, {literals(path.pointer for path in paths)}) AS kinds "
             f"FROM {messages}), range(1, {len(paths) + 1}) AS numbers(number) GROUP BY number"
         )
         found = {paths[number - 1]: kinds for number, kinds in rows}
         return {path: _as_leaf(path, frozenset(kinds) - {None}) for path, kinds in found.items()}
-
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return self.database.execute(sql).fetchall()
 
 
 def _depth(path: Path) -> int:
@@ -109,9 +115,7 @@ def _first(path: Path) -> str:
     )
 
 
-def _type_of(value: Mapping[str, Any] | None) -> Type:
-    if value is None:
-        return Type.TEXT
+def _type_of(value: Mapping[str, Any]) -> Type:
     kind = value["kind"]
     if kind in ("BIGINT", "UBIGINT") and value["is_integer"]:
         return Type.INTEGER

@@ -57,32 +57,55 @@ class Misfit:
     reason: str
 
 
-def rows_sql(plan: Plan, own: Mapping[str, str], source: str, *, bad_times: bool) -> str:
-    """A SELECT of `plan`'s columns beside `own` ones (name → expression) from `source`.
+class RowsSelect:
+    """SELECTs of a plan's columns beside `own` ones (name → expression over the source).
 
-    Its last column `_misfits` lists what `discards` will say; `bad_times` says that the source
-    has messages whose time could not be read.
+    `plain` only notices rows with a misfit, `careful` rescues them: misfits are rare, and the
+    expressions for them cost as much as all others together.
     """
-    feeds, kinds = _feeds(plan)
-    misfits = [*_misfits(plan, feeds)]
-    if bad_times:
-        misfits.append(_bad_time())
-    columns = [f"{expression} AS {DIALECT.identifier(name)}" for name, expression in own.items()]
-    columns += _columns(plan, feeds)
-    columns += [f"{_rescued(misfits)} AS _rescued", f"{_listed(misfits)} AS _misfits"]
-    pointers = literals(feed.found.path.pointer for feed in feeds)
-    values = "".join(f", {feed.value} AS {feed.name}" for feed in feeds)
-    return (
-        f"SELECT {', '.join(columns)} FROM (SELECT *{values} FROM ("
-        f"SELECT *, json_extract_string(line, {pointers}) AS v, "
-        f"json_type(line, {literals(kinds)}) AS t FROM {source}))"
-    )
+
+    def __init__(self, plan: Plan, own: Mapping[str, str], *, bad_times: bool) -> None:
+        """`bad_times` says that the source has messages whose time could not be read."""
+        feeds, self._kinds = _feeds(plan)
+        self._feeds = feeds
+        self._misfits = [*_misfits(plan, feeds)]
+        if bad_times:
+            self._misfits.append(_bad_time())
+        self._columns = [
+            *(f"{expression} AS {DIALECT.identifier(name)}" for name, expression in own.items()),
+            *_columns(plan, feeds),
+        ]
+
+    def plain(self, source: str) -> str:
+        """The columns, a NULL `_rescued`, and `_is_misfit`."""
+        is_misfit = _any(self._misfits) if self._misfits else "false"
+        return self._select(
+            ["CAST(NULL AS JSON) AS _rescued", f"{is_misfit} AS _is_misfit"], source
+        )
+
+    def careful(self, source: str) -> str:
+        """The columns, `_rescued`, and in `_misfits` what `discards` will say."""
+        listed = [f"{_rescued(self._misfits)} AS _rescued", f"{_listed(self._misfits)} AS _misfits"]
+        return self._select(listed, source)
+
+    def _select(self, more: list[str], source: str) -> str:
+        pointers = literals(feed.found.path.pointer for feed in self._feeds)
+        values = "".join(f", {feed.value} AS {feed.name}" for feed in self._feeds)
+        return (
+            f"SELECT {', '.join([*self._columns, *more])} FROM (SELECT *{values} FROM ("
+            f"SELECT *, json_extract_string(line, {pointers}) AS v, "
+            f"json_type(line, {literals(self._kinds)}) AS t FROM {source}))"
+        )
 
 
 def time_sql(text: str) -> str:
-    """The UTC time that `text` says in ISO 8601, or NULL."""
+    """The UTC time that `text` says in ISO 8601, or NULL.
+
+    Most texts end in Z: they need neither the pattern nor the calendar of time zones.
+    """
     return (
-        f"CASE WHEN regexp_full_match({text}, '{TIME_PATTERN}') "
+        f"CASE WHEN {text} LIKE '____-__-__T__:__:__%Z' THEN TRY_CAST({text} AS TIMESTAMP) "
+        f"WHEN regexp_full_match({text}, '{TIME_PATTERN}') "
         f"THEN TRY_CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) END"
     )
 
@@ -180,34 +203,28 @@ def _bad_time() -> Misfit:
 
 def _rescued(misfits: list[Misfit]) -> str:
     """All misfits of a row as one JSON object, as they were sent."""
-    if not misfits:
-        return "CAST(NULL AS JSON)"
     members = [
         f"CASE WHEN {each.condition} THEN {DIALECT.literal(_json_name(each.spelling))} "
         f"|| CAST(json_extract(line, {DIALECT.literal(each.pointer)}) AS VARCHAR) END"
         for each in misfits
     ]
-    return _if_any(misfits, f"CAST('{{' || concat_ws(',', {', '.join(members)}) || '}}' AS JSON)")
+    json_object = f"CAST('{{' || concat_ws(',', {', '.join(members)}) || '}}' AS JSON)"
+    return f"CASE WHEN {_any(misfits)} THEN {json_object} END"
 
 
 def _listed(misfits: list[Misfit]) -> str:
-    if not misfits:
-        return "NULL"
     entries = [
         f"CASE WHEN {each.condition} THEN {{'column_name': {DIALECT.literal(each.column)}, "
         f"'column_value': {each.text}, 'reason': '{each.reason}'}} END"
         for each in misfits
         if each.reason != NO_COLUMN_LEFT  # a notice says it once, not each row
     ]
-    if not entries:
-        return "NULL"
-    return _if_any(misfits, f"list_filter([{', '.join(entries)}], lambda x: x IS NOT NULL)")
+    listed = f"list_filter([{', '.join(entries)}], lambda x: x IS NOT NULL)" if entries else "[]"
+    return f"CASE WHEN {_any(misfits)} THEN {listed} END"
 
 
-def _if_any(misfits: list[Misfit], expression: str) -> str:
-    """Rows are rarely misfits: decide by one cheap condition before building anything."""
-    conditions = " OR ".join(f"({each.condition})" for each in misfits)
-    return f"CASE WHEN {conditions} THEN {expression} END"
+def _any(misfits: list[Misfit]) -> str:
+    return " OR ".join(f"coalesce({each.condition}, false)" for each in misfits)
 
 
 def _json_name(name: str) -> str:

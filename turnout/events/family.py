@@ -6,14 +6,14 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from turnout.events import layout, naming
 from turnout.events.discovery import Discovery
-from turnout.events.expression import rows_sql
+from turnout.events.engine import Engine
+from turnout.events.expression import RowsSelect
 from turnout.events.plan import Found, Path, Plan, plan_table
 from turnout.events.routing import Target
 from turnout.warehouse import Column, Table
@@ -49,40 +49,49 @@ class Family:
     details: tuple[Shaped, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What shaping one unit needs everywhere. `has_bad_times`: some call's time is unreadable."""
+
+    engine: Engine
+    discovery: Discovery
+    loaded_at: datetime
+    has_bad_times: bool
+
+
 class FamilyShaper:
     """Shapes the messages of one schema and type."""
 
     def __init__(
         self,
-        discovery: Discovery,
+        work: Work,
         schema: str,
         type_: str,
         tables: Mapping[str, Table],
-        loaded_at: datetime,
     ) -> None:
-        self._database = discovery.database
-        self._discovery = discovery
+        self._engine = work.engine
+        self._discovery = work.discovery
+        self._has_bad_times = work.has_bad_times
         self._schema = schema
         self._type = type_
         self._tables = tables
-        self._loaded_at = f"TIMESTAMP '{loaded_at:%Y-%m-%d %H:%M:%S.%f}'"
+        self._loaded_at = f"TIMESTAMP '{work.loaded_at:%Y-%m-%d %H:%M:%S.%f}'"
         self._name_of = column_namer(type_)
 
     def shape(self, targets: Sequence[Target]) -> Family:
         """The base table over all targets, and each track target's event table."""
-        messages = _messages(targets)
         base = self._known(layout.BASES[self._type], layout.OWN_COLUMNS[layout.BASES[self._type]])
+        found = self._engine.each(self._find, targets)
         if self._type != "track":
-            return Family(self._shaped(base, self._find("", messages), messages))
-        details, outside = [], []
-        for target in targets:
-            its_own = _messages([target])
-            found = self._find(target.name, its_own)
-            outside.append([each for each in found if each.path.keys[0] != "properties"])
-            if target.has_table:
-                table = self._known(target.name, layout.EVENT_COLUMNS)
-                details.append(self._shaped(table, found, its_own))
-        return Family(self._shaped(base, _united(outside), messages), tuple(details))
+            return Family(self._shaped(base, found[0], targets))
+        outside = [[each for each in some if each.path.keys[0] != "properties"] for some in found]
+        with_table = [
+            (self._known(target.name, layout.EVENT_COLUMNS), some, [target])
+            for target, some in zip(targets, found, strict=True)
+            if target.has_table
+        ]
+        details = self._engine.each(lambda given: self._shaped(*given), with_table)
+        return Family(self._shaped(base, _united(outside), targets), tuple(details))
 
     def _known(self, name: str, columns: Sequence[Column]) -> Table:
         """The table as it is, with the columns it must at least have."""
@@ -90,16 +99,17 @@ class FamilyShaper:
         missing = [column for column in columns if table.column(column.name) is None]
         return replace(table, columns=(*table.columns, *missing), key=layout.KEY)
 
-    def _find(self, event_table: str, messages: str) -> list[Found]:
+    def _find(self, target: Target) -> list[Found]:
         roots = [Path(("context",))]
         part = layout.PARTS.get(self._type)
         if part:
             roots.append(Path((part,)))
         leaves = [Path((name,)) for name in ("channel", *TOP_LEVEL.get(self._type, ()))]
-        subject = (self._schema, self._type, event_table)
-        return self._discovery.find(subject, roots, leaves, messages)
+        subject = (self._schema, self._type, target.name)
+        return self._discovery.find(subject, roots, leaves, _messages([target]))
 
-    def _shaped(self, table: Table, found: Sequence[Found], messages: str) -> Shaped:
+    def _shaped(self, table: Table, found: Sequence[Found], targets: Sequence[Target]) -> Shaped:
+        messages = _messages(targets)
         plan = plan_table(
             table,
             found,
@@ -107,10 +117,21 @@ class FamilyShaper:
             lambda paths: self._discovery.first_types(paths, messages),
             lambda path: self._discovery.has_fraction(path, messages),
         )
-        own = self._own_columns(plan, found)
-        [(bad_times,)] = self._rows(f"SELECT count(bad_time) > 0 FROM {messages}")
-        rows = self._table(rows_sql(plan, own, messages, bad_times=bad_times))
+        select = RowsSelect(plan, self._own_columns(plan, found), bad_times=self._has_bad_times)
+        rows = self._rows(select.plain, targets)
+        if not pc.any(rows["_is_misfit"]).as_py():
+            return Shaped(plan, rows.drop_columns("_is_misfit"), NO_DISCARDS)
+        rows = self._rows(select.careful, targets)
         return Shaped(plan, rows.drop_columns("_misfits"), self._discards(table, rows))
+
+    def _rows(self, select: Callable[[str], str], targets: Sequence[Target]) -> pa.Table:
+        """All rows; those of several targets in two halves at the same time."""
+        if len(targets) == 1:
+            return self._engine.table(select(_messages(targets)))
+        halves = self._engine.each(
+            lambda some: self._engine.table(select(_messages(some))), [targets[::2], targets[1::2]]
+        )
+        return pa.concat_tables(halves)
 
     def _own_columns(self, plan: Plan, found: Sequence[Found]) -> dict[str, str]:
         """The columns that do not come from a path, as expressions over `routed`."""
@@ -147,29 +168,16 @@ class FamilyShaper:
 
     def _discards(self, table: Table, rows: pa.Table) -> pa.Table:
         """One row for each value in `_misfits`."""
-        misfits = rows["_misfits"]
-        if pa.types.is_list(misfits.type):
-            rows = rows.filter(pc.greater(pc.list_value_length(misfits), 0))
-        else:
-            rows = rows.slice(0, 0)
+        rows = rows.filter(pc.greater(pc.list_value_length(rows["_misfits"]), 0))
         if not rows.num_rows:
             return NO_DISCARDS
-        self._database.register("misfit_rows", rows)
-        try:
-            return self._table(
-                "SELECT ?::VARCHAR AS table_name, id AS row_id, received_at, "
-                f"unnest(_misfits, recursive := true), {self._loaded_at} AS uuid_ts "
-                "FROM misfit_rows",
-                [f"{table.schema}.{table.name}"],
-            )
-        finally:
-            self._database.unregister("misfit_rows")
-
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return self._database.execute(sql).fetchall()
-
-    def _table(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
-        return self._database.sql(sql, params=list(values)).to_arrow_table()
+        return self._engine.table(
+            "SELECT ?::VARCHAR AS table_name, id AS row_id, received_at, "
+            f"unnest(_misfits, recursive := true), {self._loaded_at} AS uuid_ts "
+            "FROM misfit_rows",
+            [f"{table.schema}.{table.name}"],
+            misfit_rows=rows,
+        )
 
 
 def column_namer(type_: str) -> Callable[[Path], str]:

@@ -59,7 +59,7 @@ def message_sql(source: str) -> str:
     called = f"coalesce({places['called_originally']}, {places['called']})"
     sent = f"coalesce({places['sent_inside']}, {places['sent_around']})"
     return f"""
-        CREATE OR REPLACE TEMP TABLE message AS
+        CREATE OR REPLACE TABLE message AS
         SELECT * EXCLUDE (called), {_timestamp()} AS "timestamp",
             CASE WHEN original_timestamp IS NULL THEN called END AS bad_time
         FROM (

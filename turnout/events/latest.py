@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from turnout.events import layout
+from turnout.events.engine import Engine
 from turnout.warehouse import Dialect, Table, Transaction
 from turnout.warehouse.duckdb import DIALECT
 
@@ -38,7 +38,7 @@ def latest_table(calls: Table) -> Table:
 
 
 def latest_rows(
-    engine: duckdb.DuckDBPyConnection,
+    engine: Engine,
     transaction: Transaction,
     dialect: Dialect,
     calls: Table,
@@ -72,24 +72,23 @@ def _fetch(
     return pa.concat_tables(found) if found else None
 
 
-def _late_ids(
-    engine: duckdb.DuckDBPyConnection, rows: pa.Table, current: pa.Table | None, who: str
-) -> list[str]:
+def _late_ids(engine: Engine, rows: pa.Table, current: pa.Table | None, who: str) -> list[str]:
     """Those who have a call among `rows` that is not newer than their row."""
     if current is None or not current.num_rows:
         return []
-    with _Registered(engine, calls=rows, current_rows=current):
-        found = engine.execute(
-            f"SELECT DISTINCT current_rows.id FROM calls JOIN current_rows "
-            f"ON current_rows.id = calls.{who} "
-            'WHERE (calls."timestamp", calls.received_at) '
-            '<= (current_rows."timestamp", current_rows.received_at)'
-        ).fetchall()
+    found = engine.rows(
+        "SELECT DISTINCT current_rows.id FROM calls JOIN current_rows "
+        f"ON current_rows.id = calls.{who} "
+        'WHERE (calls."timestamp", calls.received_at) '
+        '<= (current_rows."timestamp", current_rows.received_at)',
+        calls=rows,
+        current_rows=current,
+    )
     return [id_ for (id_,) in found]
 
 
 def _merged(
-    engine: duckdb.DuckDBPyConnection,
+    engine: Engine,
     calls: Table,
     parts: tuple[pa.Table, pa.Table | None, pa.Table | None],
     late: Sequence[str],
@@ -109,11 +108,11 @@ def _merged(
     if history is not None:
         named["history"] = history
         sources.append(f"{call} FROM history")
-    with _Registered(engine, **named):
-        return engine.sql(
-            f"SELECT who AS id, {_columns(calls)} "
-            f"FROM ({' UNION ALL BY NAME '.join(sources)}) GROUP BY who"
-        ).to_arrow_table()
+    return engine.table(
+        f"SELECT who AS id, {_columns(calls)} "
+        f"FROM ({' UNION ALL BY NAME '.join(sources)}) GROUP BY who",
+        **named,
+    )
 
 
 def _columns(calls: Table) -> str:
@@ -133,19 +132,3 @@ def _newest(trait: str) -> str:
     name = DIALECT.identifier(trait)
     cleared = f"list_contains(from_json(_cleared, '[\"VARCHAR\"]'), {DIALECT.literal(trait)})"
     return f"arg_max_null({name}, {ORDER}) FILTER (WHERE {name} IS NOT NULL OR {cleared})"
-
-
-class _Registered:
-    """Arrow tables under names in SQL, gone afterwards."""
-
-    def __init__(self, engine: duckdb.DuckDBPyConnection, **tables: pa.Table) -> None:
-        self._engine = engine
-        self._tables = tables
-
-    def __enter__(self) -> None:
-        for name, table in self._tables.items():
-            self._engine.register(name, table)
-
-    def __exit__(self, *_: object) -> None:
-        for name in self._tables:
-            self._engine.unregister(name)

@@ -8,16 +8,15 @@ engine it is, only receives Arrow.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 
 from turnout.events.discovery import Discovery
-from turnout.events.family import Family, FamilyShaper
+from turnout.events.engine import Engine
+from turnout.events.family import Family, FamilyShaper, Work
 from turnout.events.head import message_sql, split_lines
 from turnout.events.routing import Catalog, Target, as_rows, choose_targets
 
@@ -37,96 +36,79 @@ class Unit:
 class Shaper:
     """The shaping engine. One unit at a time."""
 
-    def __init__(self, *, threads: int = 2, memory_bytes_max: int = 1024**3) -> None:
-        self._database = duckdb.connect(
-            config={"threads": threads, "memory_limit": f"{memory_bytes_max // 1024}KiB"}
-        )
-        self._database.execute("SET TimeZone = 'UTC'")
-        self._discovery = Discovery(self._database)
-
-    @property
-    def engine(self) -> duckdb.DuckDBPyConnection:
-        """Where Arrow rows can be worked on with SQL, beside the warehouse."""
-        return self._database
+    def __init__(self) -> None:
+        self.engine = Engine()
+        self._discovery = Discovery(self.engine)
 
     def close(self) -> None:
-        self._database.close()
+        self.engine.close()
 
     def shape(self, text: bytes, catalog: Catalog, loaded_at: datetime) -> Unit:
         """All rows of the lines in `text`, planned for the tables that `catalog` has."""
         lines = split_lines(text)
         rejected = self._read_heads(lines, loaded_at)
         targets = self._route(catalog)
-        [(kept,)] = self._rows("SELECT count(*) FROM routed")
+        [(kept, bad_times)] = self.engine.rows("SELECT count(*), count(bad_time) FROM routed")
         unit = Unit(lines.num_rows, lines.num_rows - rejected.num_rows - kept, rejected)
+        work = Work(self.engine, self._discovery, loaded_at, bad_times > 0)
         for (schema, type_), members in itertools.groupby(
             targets, key=lambda target: (target.schema, target.type)
         ):
-            family = FamilyShaper(
-                self._discovery, schema, type_, catalog.get(schema, {}), loaded_at
-            )
+            family = FamilyShaper(work, schema, type_, catalog.get(schema, {}))
             unit.families.append(family.shape(list(members)))
         return unit
 
     def _read_heads(self, lines: pa.Table, loaded_at: datetime) -> pa.Table:
         """Fill `message`; the rejected events come back."""
-        self._database.register("lines", lines)
         broken = None
         try:
-            self._database.execute(message_sql("lines"))
+            self.engine.execute(message_sql("lines"), lines=lines)
         except duckdb.InvalidInputException:
             # A line that is no JSON. The journal holds it, so it may not hold up the others.
-            broken = self._set_broken_aside(loaded_at)
-            self._database.execute(message_sql("whole"))
-        finally:
-            self._database.unregister("lines")
-        rejected = self._table(
+            broken = self._set_broken_aside(lines, loaded_at)
+            self.engine.execute(message_sql("whole"))
+        rejected = self.engine.table(
             "SELECT id, source, received_at, coalesce(reason, 'unknown_type') AS reason, "
             "json_extract_string(line, '/head') AS head FROM message WHERE base IS NULL"
         )
         return rejected if broken is None else pa.concat_tables([rejected, broken])
 
-    def _set_broken_aside(self, loaded_at: datetime) -> pa.Table:
-        self._database.execute(
-            "CREATE OR REPLACE TEMP TABLE whole AS SELECT line FROM lines WHERE json_valid(line)"
+    def _set_broken_aside(self, lines: pa.Table, loaded_at: datetime) -> pa.Table:
+        self.engine.execute(
+            "CREATE OR REPLACE TABLE whole AS SELECT line FROM lines WHERE json_valid(line)",
+            lines=lines,
         )
-        return self._table(
+        return self.engine.table(
             "SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS source, ?::TIMESTAMP AS received_at, "
             f"'not_json' AS reason, left(line, {HEAD_CHARS_MAX}) AS head "
             "FROM lines WHERE NOT json_valid(line)",
             [loaded_at.replace(tzinfo=None)],
+            lines=lines,
         )
 
     def _route(self, catalog: Catalog) -> list[Target]:
         """Fill `routed`, each message once with its target; the targets, sorted by table."""
-        kinds = self._rows(
+        kinds = self.engine.rows(
             "SELECT DISTINCT schema, type, event FROM message WHERE base IS NOT NULL ORDER BY ALL"
         )
         targets = choose_targets([(kind[0], kind[1], kind[2]) for kind in kinds], catalog)
-        self._database.register("targets", as_rows(targets))
         firsts = ""
         if self._has_repeats():
             firsts = (
                 " AND message.rowid IN (SELECT min(rowid) FROM message "
                 "WHERE base IS NOT NULL GROUP BY schema, base, id)"
             )
-        self._database.execute(
-            "CREATE OR REPLACE TEMP TABLE routed AS SELECT message.*, target, event_table "
+        self.engine.execute(
+            "CREATE OR REPLACE TABLE routed AS SELECT message.*, target, event_table "
             "FROM message JOIN targets USING (schema, type, event) "
-            f"WHERE base IS NOT NULL{firsts}"
+            f"WHERE base IS NOT NULL{firsts}",
+            targets=as_rows(targets),
         )
-        self._database.unregister("targets")
         return sorted(set(targets.values()), key=lambda t: (t.schema, t.type, t.number))
 
     def _has_repeats(self) -> bool:
-        [(answer,)] = self._rows(
+        [(answer,)] = self.engine.rows(
             "SELECT count(*) > count(DISTINCT hash(schema, base, id)) FROM message "
             "WHERE base IS NOT NULL"
         )
         return bool(answer)
-
-    def _rows(self, sql: str) -> list[tuple[Any, ...]]:
-        return self._database.execute(sql).fetchall()
-
-    def _table(self, sql: str, values: Sequence[Any] = ()) -> pa.Table:
-        return self._database.sql(sql, params=list(values)).to_arrow_table()
