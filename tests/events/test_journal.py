@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -45,17 +47,17 @@ def test_what_was_appended_can_be_read_in_order(tmp_path: Path) -> None:
     assert not pending(tmp_path, found.positions, bytes_max=EVERYTHING).positions
 
 
-def test_requests_that_wait_together_are_synced_together(
+def test_requests_that_wait_together_are_written_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    syncs: list[int] = []
-    sync = journal.sync_content
+    writes: list[int] = []
+    write_durably = journal.write_durably
 
-    def counted(file: int) -> None:
-        syncs.append(file)
-        sync(file)
+    def counted(file: int, block: bytes) -> None:
+        writes.append(len(block))
+        write_durably(file, block)
 
-    monkeypatch.setattr(journal, "sync_content", counted)
+    monkeypatch.setattr(journal, "write_durably", counted)
 
     async def run() -> None:
         written = Journal(tmp_path, segment_bytes_max=EVERYTHING, name="test")
@@ -63,21 +65,35 @@ def test_requests_that_wait_together_are_synced_together(
         await written.close()
 
     asyncio.run(run())
-    assert len(syncs) <= 2
+    assert len(writes) <= 2
     assert text(pending(tmp_path, {}, bytes_max=EVERYTHING)) == b"".join(lines(*range(100)))
 
 
-def test_nothing_is_acknowledged_before_it_is_synced(
+def test_the_file_is_opened_so_that_every_write_reaches_the_disk(tmp_path: Path) -> None:
+    async def run() -> int:
+        written = Journal(tmp_path, segment_bytes_max=EVERYTHING, name="test")
+        await written.append(lines(1))
+        file = written._files._file
+        assert file is not None
+        flags = fcntl.fcntl(file, fcntl.F_GETFL)
+        await written.close()
+        return flags
+
+    assert asyncio.run(run()) & os.O_DSYNC
+
+
+def test_a_write_that_fails_midway_is_taken_back_and_not_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_file: int) -> None:
+    def fail(file: int, block: bytes) -> None:
+        os.write(file, block)
         raise OSError(5, "Input/output error")
 
     async def run() -> None:
         written = Journal(tmp_path, segment_bytes_max=EVERYTHING, name="test")
         await written.append(lines(1))
         with monkeypatch.context() as broken:
-            broken.setattr(journal, "sync_content", fail)
+            broken.setattr(journal, "write_durably", fail)
             with pytest.raises(JournalUnavailable, match="Input/output"):
                 await written.append(lines(2))
         await written.append(lines(3))
