@@ -95,7 +95,7 @@ class Truth:
                 came[company.number].add(day)
                 who[company.number].add(str(person.uuid))
         rows: Rows = []
-        for company in self._companies:
+        for company in sorted(self._companies, key=lambda company: str(company.uuid)):
             first, last = self._life(company)
             is_whole = first < days[0] and (last is None or last > days[-1])
             if is_whole and came[company.number] == working_days:
@@ -118,7 +118,7 @@ class Truth:
             membership = self._members[pair][1]
             last_used = last[pair].date().isoformat()
             rows.append((membership.company.name, membership.role, count, last_used, *pair))
-        rows.sort(key=lambda row: (-row[2], row[0], row[4]))
+        rows.sort(key=lambda row: (-row[2], row[0], row[4], row[5]))
         fields = ("company", "role", "times_used", "last_used", "person_uuid", "company_uuid")
         return Answer(fields, rows)
 

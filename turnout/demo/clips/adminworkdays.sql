@@ -48,4 +48,4 @@ JOIN working_day ON working_day.day = visit.day
 GROUP BY customer.uuid, customer.name, customer.plan
 -- Every one of them:
 HAVING count(DISTINCT visit.day) = (SELECT count(*) FROM working_day)
-ORDER BY administrators DESC, company
+ORDER BY administrators DESC, company, customer.uuid

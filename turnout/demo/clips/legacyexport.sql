@@ -17,4 +17,4 @@ JOIN userdata.company ON company.uuid = membership.company_uuid
 WHERE legacy.timestamp >= current_date - 30
     AND legacy.timestamp < current_date
 GROUP BY ALL
-ORDER BY times_used DESC, company, membership.person_uuid
+ORDER BY times_used DESC, company, membership.person_uuid, membership.company_uuid

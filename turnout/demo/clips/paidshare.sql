@@ -2,7 +2,8 @@
 -- description: The share of our customers that pay today. A trial is not paying yet, and a closed account is no customer any more.
 
 SELECT
-    round(100.0 * count(subscription.uuid) / count(*), 1) AS percent_paying,
+    -- Of no company at all there is no share: NULL, not nought.
+    round(100.0 * count(subscription.uuid) / nullif(count(*), 0), 1) AS percent_paying,
     count(subscription.uuid) AS paying,
     count(*) AS companies
 FROM userdata.company
