@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -108,8 +109,9 @@ class Turnout:
 
         def find() -> psutil.Process | None:
             for process in self.supervisor.children():
-                if name in process.cmdline():
-                    return process
+                with contextlib.suppress(psutil.Error):  # it may end while we look
+                    if name in process.cmdline():
+                        return process
             return None
 
         found = eventually(f"{name} runs", find)
@@ -121,6 +123,11 @@ class Turnout:
 
     def kill(self, process: psutil.Process) -> None:
         process.send_signal(signal.SIGKILL)
+
+    def kill_supervisor(self) -> None:
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(10)
 
     def track(self, message_id: str, event: str = "Tested", **properties: Any) -> dict[str, Any]:
         return {
@@ -164,9 +171,9 @@ class Turnout:
 
         def is_loaded() -> bool:
             code, body = answer(urllib.request.Request(f"{self.config.web.url}/readyz"))
-            return code == 200 and json.loads(body)["backlog_bytes"] == 0
+            return code == 200 and bool(json.loads(body)["is_level"])
 
-        eventually("the journal is loaded", is_loaded)
+        eventually("everything accepted can be queried", is_loaded)
 
 
 def answer(request: urllib.request.Request, *, timeout_s: float = 30) -> tuple[int, bytes]:

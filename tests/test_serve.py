@@ -54,7 +54,7 @@ def test_a_child_that_dies_is_started_again(turnout: Turnout, child: str) -> Non
 def test_children_end_by_themselves_when_the_supervisor_is_killed(turnout: Turnout) -> None:
     turnout.start()
     family = turnout.supervisor.children(recursive=True)
-    turnout.kill(turnout.supervisor)
+    turnout.kill_supervisor()
     eventually("every process has ended", lambda: not any(p.is_running() for p in family))
 
 

@@ -111,6 +111,7 @@ async def run_app(config: Config, supervisor: int) -> None:
             answers=answers,
             follower=follower,
             warehouse=warehouse,
+            backlog_bytes=loader.backlog_bytes,
         )
         jobs = asyncio.create_task(run_jobs(jobs_of(config, state, warehouse, loader, follower)))
         closing.push_async_callback(_cancel, jobs)

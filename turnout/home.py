@@ -30,6 +30,8 @@ def make_folders(config: Config) -> None:
         config.warehouse_file.parent,
     )
     try:
+        # What is inside concerns nobody else on this machine.
+        config.data_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in folders:
             folder.mkdir(parents=True, exist_ok=True)
             if not os.access(folder, os.W_OK | os.X_OK):

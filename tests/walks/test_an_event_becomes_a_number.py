@@ -98,8 +98,7 @@ def test_every_acknowledged_event_is_stored_once_whatever_is_killed(turnout: Tur
         acknowledged = len(senders[0].acknowledged)
         eventually("events flow", lambda n=acknowledged: len(senders[0].acknowledged) > n + 20)
         if victim == "supervisor":
-            turnout.kill(turnout.supervisor)
-            turnout.supervisor.wait(10)
+            turnout.kill_supervisor()
             turnout.start()
         elif victim == "worker":
             for worker in eventually("workers wait", turnout.workers):

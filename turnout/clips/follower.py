@@ -121,6 +121,12 @@ class Follower:
                 self._known = self._with_newest_ages(self._current)
             return self._known
 
+    @property
+    def is_level(self) -> bool:
+        """Whether the newest snapshot holds everything that the warehouse holds."""
+        with self._lock:
+            return self._current is not None and self._version == self._warehouse.version
+
     @contextlib.contextmanager
     def hold(self) -> Iterator[Snapshot]:
         """The newest snapshot, kept on disk until the end of the block."""

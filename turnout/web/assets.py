@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from litestar import Request, Response, get
+from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
 from turnout.errors import NotFound
@@ -43,7 +44,7 @@ def asset_address(name: str) -> str:
 
 
 @get("/static/{name:str}")
-async def show_asset(request: Request[Any, Any, Any], name: str) -> Response[bytes]:
+async def show_asset(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[bytes]:
     """A static file."""
     return _asset(name, request.query_params.get("v"))
 

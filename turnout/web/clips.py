@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from litestar import HttpMethod, Response, get, route
+from litestar.params import FromPath
 
 from turnout.clips.clip import Clip
 from turnout.errors import NotFound, TurnoutError
@@ -39,7 +40,7 @@ async def list_clips(request: Visit) -> Response[str]:
 
 
 @route("/clips/{address:str}", http_method=READ, guards=[signed_in])
-async def show_clip(request: Visit, address: str) -> Response[Any]:
+async def show_clip(request: Visit, address: FromPath[str]) -> Response[Any]:
     """A clip's current answer: a page, or the data its suffix asks for."""
     _, format_ = read_clip_address(address)
     clip = await asyncio.to_thread(find_clip, request, address)
@@ -51,7 +52,7 @@ async def show_clip(request: Visit, address: str) -> Response[Any]:
 
 
 @route("/clips/{address:str}/chart.svg", http_method=READ, guards=[signed_in])
-async def show_chart(request: Visit, address: str) -> Response[Any]:
+async def show_chart(request: Visit, address: FromPath[str]) -> Response[Any]:
     """A clip's current answer as a drawing."""
     view = read_view(request.query_params, views.CHART)
     clip = await asyncio.to_thread(find_clip, request, address)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
+from typing import Literal
 
 from turnout.clips import chart
 from turnout.clips.result import Result
@@ -41,5 +42,5 @@ def _draw(result: Result, title: str, view: View) -> bytes | None:
     if spec is None:
         return None
     width, height = SIZES[view.size]
-    theme = "dark" if view.theme == "dark" else "light"
+    theme: Literal["light", "dark"] = "dark" if view.theme == "dark" else "light"
     return chart.draw(spec, theme=theme, width=width, height=height)

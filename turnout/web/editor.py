@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
 from turnout.clips.clip import Clip
@@ -49,7 +50,7 @@ async def create_clip(request: Visit) -> Response[Any]:
 
 
 @get("/clips/{address:str}/edit", guards=[signed_in])
-async def edit_clip(request: Visit, address: str) -> Response[str]:
+async def edit_clip(request: Visit, address: FromPath[str]) -> Response[str]:
     """The form with a clip in it."""
     clip = await asyncio.to_thread(find_clip, request, address)
     tables = await asyncio.to_thread(_tables, request.rooms.warehouse)
@@ -58,14 +59,14 @@ async def edit_clip(request: Visit, address: str) -> Response[str]:
 
 
 @post("/clips/{address:str}/edit", guards=[signed_in], status_code=HTTP_200_OK)
-async def save_clip(request: Visit, address: str) -> Response[Any]:
+async def save_clip(request: Visit, address: FromPath[str]) -> Response[Any]:
     """Run what is written, or save it as the clip's next version."""
     clip = await asyncio.to_thread(find_clip, request, address)
     return await _sent(request, clip)
 
 
 @post("/clips/{address:str}/archive", guards=[signed_in])
-async def archive_clip(request: Visit, address: str) -> Response[None]:
+async def archive_clip(request: Visit, address: FromPath[str]) -> Response[None]:
     """Put a clip away: its address and its links show nothing any more."""
     clip = await asyncio.to_thread(find_clip, request, address)
     await asyncio.to_thread(request.rooms.clips.archive, clip.id, now=request.now)

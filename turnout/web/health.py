@@ -23,11 +23,19 @@ async def show_health() -> Response[dict[str, Any]]:
 
 @get("/readyz")
 async def show_readiness(request: Visit) -> Response[dict[str, Any]]:
-    """Whether pages can answer: the state database is there, and something can be queried."""
+    """Whether pages can answer, and how far what they say is behind what was accepted."""
     reason = await asyncio.to_thread(_missing, request)
-    status = HTTP_503_SERVICE_UNAVAILABLE if reason else HTTP_200_OK
-    body = {"ok": not reason} | ({"reason": reason} if reason else {})
-    return Response(body, status_code=status, headers=NOT_KEPT)
+    if reason:
+        body = {"ok": False, "reason": reason}
+        return Response(body, status_code=HTTP_503_SERVICE_UNAVAILABLE, headers=NOT_KEPT)
+    backlog_bytes = await asyncio.to_thread(request.rooms.backlog_bytes)
+    body = {
+        "ok": True,
+        "backlog_bytes": backlog_bytes,
+        # Asked after the backlog: what was loaded by then is in the snapshot when this is true.
+        "is_level": backlog_bytes == 0 and request.rooms.follower.is_level,
+    }
+    return Response(body, status_code=HTTP_200_OK, headers=NOT_KEPT)
 
 
 def _missing(visit: Visit) -> str:

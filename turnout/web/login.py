@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
 from turnout.access.people import PASSWORD_CHARS_MIN, Person
@@ -52,7 +53,7 @@ async def sign_out(request: Visit) -> Response[None]:
 
 
 @get("/welcome/{token:str}")
-async def show_welcome(request: Visit, token: str) -> Response[str] | Response[None]:
+async def show_welcome(request: Visit, token: FromPath[str]) -> Response[str] | Response[None]:
     """Open a one-time link: it signs its person in, or offers to become the owner."""
     people = request.rooms.people
     invitation = await asyncio.to_thread(people.invitation, token, now=request.now)
@@ -63,7 +64,7 @@ async def show_welcome(request: Visit, token: str) -> Response[str] | Response[N
 
 
 @post("/welcome/{token:str}", status_code=HTTP_200_OK)
-async def claim(request: Visit, token: str) -> Response[str] | Response[None]:
+async def claim(request: Visit, token: FromPath[str]) -> Response[str] | Response[None]:
     """Make the owner's account and sign it in."""
     fields = await request.fields()
     name = fields.get("name", "")

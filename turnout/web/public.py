@@ -10,6 +10,7 @@ import asyncio
 from typing import Any
 
 from litestar import HttpMethod, Response, route
+from litestar.params import FromPath
 
 from turnout.access.links import Link, no_link
 from turnout.clips.clip import Clip
@@ -29,7 +30,7 @@ KEEP = f"private, max-age={KEEP_S}"
 
 
 @route("/s/{address:str}", http_method=READ)
-async def show_link(request: Visit, address: str) -> Response[Any]:
+async def show_link(request: Visit, address: FromPath[str]) -> Response[Any]:
     """The shared clip's current answer: a page, or the data the suffix asks for."""
     link, clip, token, format_ = _open(request, address)
     if format_:
@@ -38,7 +39,7 @@ async def show_link(request: Visit, address: str) -> Response[Any]:
 
 
 @route("/s/{address:str}/chart.svg", http_method=READ)
-async def show_link_chart(request: Visit, address: str) -> Response[Any]:
+async def show_link_chart(request: Visit, address: FromPath[str]) -> Response[Any]:
     """The shared clip's current answer as a drawing."""
     _, clip, _, format_ = _open(request, address)
     if format_:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from turnout.access.keys import WriteKeys
@@ -28,3 +29,4 @@ class Rooms:
     answers: Answers
     follower: Follower
     warehouse: Warehouse
+    backlog_bytes: Callable[[], int]  # of the journal: events accepted and not loaded yet

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from litestar import Response, get, post
+from litestar.params import FromPath
 
 from turnout.access.links import Link
 from turnout.clips.clip import Clip
@@ -38,7 +39,7 @@ class SharedLink:
 
 
 @get("/clips/{address:str}/share", guards=[signed_in])
-async def show_share(request: Visit, address: str) -> Response[str]:
+async def show_share(request: Visit, address: FromPath[str]) -> Response[str]:
     """A clip's links, and the form for a new one."""
     clip = await asyncio.to_thread(find_clip, request, address)
     links = await asyncio.to_thread(_links, request, clip)
@@ -48,7 +49,7 @@ async def show_share(request: Visit, address: str) -> Response[str]:
 
 
 @post("/clips/{address:str}/share", guards=[signed_in])
-async def create_link(request: Visit, address: str) -> Response[None]:
+async def create_link(request: Visit, address: FromPath[str]) -> Response[None]:
     """A new link."""
     clip = await asyncio.to_thread(find_clip, request, address)
     fields = await request.fields()
@@ -69,7 +70,9 @@ async def create_link(request: Visit, address: str) -> Response[None]:
 
 
 @post("/clips/{address:str}/share/{link_id:int}/revoke", guards=[signed_in])
-async def revoke_link(request: Visit, address: str, link_id: int) -> Response[None]:
+async def revoke_link(
+    request: Visit, address: FromPath[str], link_id: FromPath[int]
+) -> Response[None]:
     """Close a link of this clip for good."""
     clip = await asyncio.to_thread(find_clip, request, address)
     links = await asyncio.to_thread(request.rooms.links.of, clip.id)
