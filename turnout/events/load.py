@@ -14,11 +14,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import structlog
 
 from turnout.events import journal, layout
 from turnout.events.shape import Shaper, Unit
 from turnout.events.writing import Writing
 from turnout.warehouse import Table, Transaction, Warehouse
+
+log = structlog.get_logger()
 
 UNIT_BYTES_MAX = 32 * 1024 * 1024
 RESOLUTION = timedelta(microseconds=1)
@@ -64,6 +67,9 @@ class Loader:
         found = journal.pending(self._folder, self._positions, bytes_max=bytes_max)
         if not found.positions:
             return None
+        if found.damaged_bytes:
+            # Never acknowledged (a process was killed while writing), or a damaged disk.
+            log.warning("journal bytes passed over", bytes=found.damaged_bytes)
         loaded_at = self._next_loaded_at()
         unit = self._shaper.shape(b"".join(found.blocks), self._catalog, loaded_at)
         try:
