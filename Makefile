@@ -19,7 +19,7 @@ setup: $(VENV)/.ready ## create .venv with everything pinned
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Turnout needs Python 3.11 or newer; none was found on PATH."; exit 1; }
 	@echo "Installing Turnout into $(VENV) with $$($(PYTHON) --version)"
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 

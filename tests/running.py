@@ -119,7 +119,7 @@ class Turnout:
         return found
 
     def workers(self) -> list[psutil.Process]:
-        return self.child("app").children()
+        return list(self.child("app").children())
 
     def kill(self, process: psutil.Process) -> None:
         process.send_signal(signal.SIGKILL)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from running import Turnout, eventually, status
+from tests.running import Turnout, eventually, status
 
 
 @pytest.fixture

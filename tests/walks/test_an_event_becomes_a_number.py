@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from segment.analytics.client import Client
 
-from running import Turnout, answer, eventually
+from tests.running import Turnout, answer, eventually
 
 
 @pytest.fixture

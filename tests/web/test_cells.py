@@ -31,7 +31,7 @@ def test_values_are_shown_as_people_read_them(value: Any, shown: str) -> None:
 
 
 def test_numbers_stand_right_and_null_is_a_faint_dash() -> None:
-    rows = [[None, "Acme", None], [3, None, "x"]]
+    rows: list[list[object]] = [[None, "Acme", None], [3, None, "x"]]
     numbers = number_columns(rows, 3)
     assert numbers == [True, False, False]
     html = table_rows(rows, numbers)
