@@ -6,6 +6,7 @@ Its one write key is `alice-key`. SIGTERM drains it as the product does.
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from datetime import UTC, datetime
@@ -47,3 +48,6 @@ async def main(port: int, folder: Path, name: str) -> None:
 
 if __name__ == "__main__":
     asyncio.run(main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
+    # The server's own threads may still call into an interpreter that is being taken down, and
+    # abort the process; everything of ours is closed, so end here.
+    os._exit(0)

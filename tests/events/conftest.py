@@ -12,6 +12,7 @@ from tests.events.house import House, RunningCollector, start_collector
 def house(tmp_path: Path) -> Iterator[House]:
     house = House(tmp_path)
     yield house
+    house.loader.close()
     house.warehouse.close()
 
 

@@ -91,6 +91,10 @@ class Loader:
         """Bytes in the journal that are not loaded yet."""
         return journal.backlog_bytes(self._folder, self._positions)
 
+    def close(self) -> None:
+        """Let go of the shaping engine; the warehouse belongs to whoever opened it."""
+        self._shaper.close()
+
     def _next_loaded_at(self) -> datetime:
         """Now, and never twice the same: it tells the rows of one load from all others."""
         self._loaded_at = max(datetime.now(UTC), self._loaded_at + RESOLUTION)

@@ -1,0 +1,81 @@
+"""Journal → DuckDB: 20 event tables of 10 properties, against one Python loop over events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import plain_loader
+from bench.figure import Figure
+from bench.messages import track_calls
+from turnout.events.journal import Journal
+from turnout.events.line import Arrival, Clock, Sender
+from turnout.events.load import Loader
+from turnout.events.message import Limits, judge_batch, parse_batch
+from turnout.warehouse import Warehouse
+from turnout.warehouse.duckdb import DuckDB
+
+EVENTS = 150_000
+BATCH_EVENTS = 100
+ROUNDS = 3
+LIMITS = Limits(512 * 1024, 10_000)
+
+
+def measure() -> list[Figure]:
+    """Rounds take turns between both loaders, so that a busy machine slows both."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        asyncio.run(_fill(folder / "journal"))
+        rounds = [
+            (_rate(folder, plain_loader.load_all), _rate(folder, _load_all)) for _ in range(ROUNDS)
+        ]
+    plain = statistics.median(each[0] for each in rounds)
+    ours = statistics.median(each[1] for each in rounds)
+    ratio = statistics.median(each[1] / each[0] for each in rounds)
+    return [
+        Figure("plain loader", plain, "events/s"),
+        Figure("loader", ours, "events/s", ratio, "plain loader"),
+    ]
+
+
+async def _fill(folder: Path) -> None:
+    """A journal as the collector writes it."""
+    journal = Journal(folder, segment_bytes_max=64 * 1024**2, name="bench")
+    sender, clock = Sender("bench-key", "bench", "analytics"), Clock()
+    calls = track_calls(EVENTS)
+    for start in range(0, EVENTS, BATCH_EVENTS):
+        body = {"batch": calls[start : start + BATCH_EVENTS], "sentAt": "2026-11-21T10:00:00Z"}
+        batch = parse_batch(json.dumps(body, separators=(",", ":")).encode())
+        await journal.append(judge_batch(batch, Arrival(sender, *clock.now()), LIMITS).lines)
+    await journal.close()
+
+
+def _load_all(folder: Path, warehouse: Warehouse) -> int:
+    loader = Loader(folder, warehouse)
+    stored = 0
+    while load := loader.load():
+        stored += load.stored
+    loader.close()
+    return stored
+
+
+def _rate(folder: Path, load_all: Callable[[Path, Warehouse], int]) -> float:
+    """Events per second into a new warehouse."""
+    path = folder / "warehouse.duckdb"
+    warehouse = DuckDB(path, memory_bytes_max=2 * 1024**3, threads=2)
+    try:
+        started = time.perf_counter()
+        stored = load_all(folder / "journal", warehouse)
+        duration_s = time.perf_counter() - started
+        [rows] = warehouse.query("SELECT count(*) AS n FROM analytics.tracks")["n"].to_pylist()
+    finally:
+        warehouse.close()
+        path.unlink()
+    if not stored == rows == EVENTS:
+        raise RuntimeError(f"{stored} of {EVENTS} events were stored as {rows} rows.")
+    return stored / duration_s
