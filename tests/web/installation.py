@@ -26,11 +26,12 @@ from turnout.access.people import People
 from turnout.access.secret import secret_key
 from turnout.clips.cache import Answers
 from turnout.clips.clip import Clip, Clips
-from turnout.clips.follower import Follower
-from turnout.clips.runner import Runner
+from turnout.clips.follower import Follower, Snapshot
+from turnout.clips.runner import Ran, Runner
 from turnout.config import Clips as ClipSettings
 from turnout.config import Config, Source, TableSelection, Web
 from turnout.state import open_state
+from turnout.state.table import notice
 from turnout.warehouse import Column, Table, Type, open_warehouse
 from turnout.web.rooms import Rooms
 from turnout.web.site import build_site
@@ -49,16 +50,30 @@ class Clock:
         return datetime.now(UTC) + self.offset
 
 
+class CountedRunner(Runner):
+    """The real runner; it counts the queries it was asked to run."""
+
+    runs = 0
+
+    async def run(
+        self, sql: str, snapshot: Snapshot, into: Path, *, timeout_s: float | None = None
+    ) -> Ran:
+        self.runs += 1
+        return await super().run(sql, snapshot, into, timeout_s=timeout_s)
+
+
 class Installation:
     """One home folder, its rooms and its running site."""
 
-    def __init__(self, home: Path, *, public_url: str = "") -> None:
+    def __init__(
+        self, home: Path, *, public_url: str = "", clips: ClipSettings | None = None
+    ) -> None:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.config = Config(
             home=home,
             web=Web(port=self.port, public_url=public_url),
-            clips=ClipSettings(workers=2, timeout_s=10.0),
+            clips=clips or ClipSettings(workers=2, timeout_s=10.0),
             sources={
                 "app": Source(
                     url="postgresql://reader@127.0.0.1:5433/app",
@@ -71,7 +86,7 @@ class Installation:
         self.state = open_state(self.config.state_url)
         self.warehouse = open_warehouse(self.config)
         self.follower = Follower(self.config.follower_folder, self.warehouse)
-        self.runner = Runner(self.config.clips, self.config.data_folder)
+        self.runner = CountedRunner(self.config.clips, self.config.data_folder)
         self.answers = Answers(
             self.runner, self.follower, self.config.cache_folder, self.config.clips
         )
@@ -109,6 +124,16 @@ class Installation:
         """Make these columns a table of the warehouse."""
         with self.warehouse.transaction() as transaction:
             transaction.replace(table, pa.table(columns))
+
+    def publish(self) -> None:
+        """Let clips see what the warehouse holds now."""
+        self.follower.publish(now=self.clock())
+
+    def say(self, name: str, text: str, *, done: int = 0, total: int = 0) -> None:
+        """Put a notice on the home page."""
+        row = {"name": name, "text": text, "done": done, "total": total}
+        with self.state.begin() as connection:
+            connection.execute(notice.insert().values(updated_at=self.clock(), **row))
 
     async def serve(self, started: threading.Event, stop: asyncio.Event) -> None:
         await self.runner.start()

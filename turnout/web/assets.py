@@ -15,11 +15,8 @@ from litestar.status_codes import HTTP_200_OK
 from turnout.errors import NotFound
 
 FOLDER = Path(__file__).parent / "static"
-MEDIA_TYPES = {
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-}
+# The framework adds the charset to whatever is text.
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FOR_EVER = "public, max-age=31536000, immutable"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +23,7 @@ from turnout.web.visit import Visit, go, signed_in
 
 DRAFT_ROWS = 200
 OWN_SCHEMA = "_turnout"
+VERSION = re.compile(r"[0-9]{1,9}")
 FIRST_SQL = "SELECT 'Hello' AS greeting, 42 AS answer"
 
 
@@ -134,7 +136,7 @@ def _read_form(fields: dict[str, str]) -> tuple[Draft, bool]:
         description=fields.get("description", "").strip(),
         # Browsers send lines with CR LF.
         sql=fields.get("sql", "").replace("\r\n", "\n").strip(),
-        version=int(version) if version.isascii() and version.isdigit() else 0,
+        version=int(version) if VERSION.fullmatch(version) else 0,
     )
     return draft, fields.get("action") == "save"
 

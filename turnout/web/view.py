@@ -12,6 +12,7 @@ from turnout.clips.formats import Shape
 from turnout.errors import BadRequest
 
 NUMBER_MAX = 10**12
+DIGITS_MAX = 20
 YES = {"1": True, "0": False}
 
 PAGE = frozenset({"_offset"})
@@ -52,7 +53,9 @@ def read_view(query: MultiDict[str], known: frozenset[str]) -> View:
 
 
 def _number(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit()) or int(value[:20]) > NUMBER_MAX:
+    # The length first: Python refuses to read numbers of thousands of digits.
+    is_number = value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX
+    if not is_number or int(value) > NUMBER_MAX:
         raise BadRequest(f"'{name}' must be a whole number, not '{value[:60]}'.")
     return int(value)
 
