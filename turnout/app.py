@@ -44,6 +44,9 @@ def main() -> None:
         config = load_config(Path(home))
         with child_lock(config, child):
             asyncio.run(run(config, int(supervisor)))
+        # Everything is closed. What is left is the interpreter's own end, in which threads of
+        # the HTTP server may still abort the process.
+        os._exit(0)
     except TurnoutError as error:
         log.error("cannot run", problem=str(error))
         sys.exit(1)
@@ -95,6 +98,7 @@ async def run_app(config: Config, supervisor: int) -> None:
         warehouse = open_warehouse(config)
         closing.callback(warehouse.close)
         loader = Loader(config.journal_folder, warehouse)
+        closing.callback(loader.close)
         follower = Follower(config.follower_folder, warehouse)
         runner = Runner(config.clips, config.data_folder)
         closing.push_async_callback(runner.close)

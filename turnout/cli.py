@@ -71,9 +71,8 @@ complaints = Console(stderr=True)
 def main() -> Never:
     """Run the command; say what went wrong in one sentence, never with a trace."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as exit_:
-        sys.exit(exit_.exit_code)
+        # A `typer.Exit` comes back as the number it carries.
+        sys.exit(app(standalone_mode=False) or 0)
     except typer.Abort:
         sys.exit(130)
     except KeyboardInterrupt:
@@ -91,7 +90,6 @@ def main() -> Never:
         complaints.print(f"Turnout failed inside: {type(error).__name__}.", style="red")
         complaints.print("Set TURNOUT_TRACE=1 to see where, and please report it.")
         sys.exit(70)
-    sys.exit(0)
 
 
 def complain(error: TurnoutError) -> None:

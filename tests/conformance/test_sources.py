@@ -83,7 +83,7 @@ POSTGRES = [
     kind("price", Type.DECIMAL, same("12.30"), 10, 2),
     kind("dear_price", Type.DECIMAL, same("112.30"), 10, 2),
     kind("prices", Type.JSON, {"'{1.5,2}'": "[1.50,2.00]"}),
-    kind("uuid", Type.UUID, same("6e0b0a3c-0000-4000-8000-ffffffffffff")),
+    kind("uuid", Type.TEXT, same("6e0b0a3c-0000-4000-8000-ffffffffffff")),
     kind("bytea", Type.BYTES, {"''": "", r"'\x00ff27'": r"\x00\xFF\x27"}),
     kind(
         "date",

@@ -7,6 +7,7 @@ import time
 import urllib.request
 import uuid
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,10 @@ class Sender(threading.Thread):
         self.join()
 
 
+def flows(sender: Sender, past: int) -> bool:
+    return len(sender.acknowledged) > past + 20
+
+
 def loaded(turnout: Turnout) -> dict[str, int]:
     turnout.wait_loaded()
     rows = turnout.rows("SELECT id, count(*) FROM analytics.survived GROUP BY id")
@@ -96,7 +101,7 @@ def test_every_acknowledged_event_is_stored_once_whatever_is_killed(turnout: Tur
         sender.start()
     for victim in ("collector", "app", "worker", "collector", "app", "supervisor", "app"):
         acknowledged = len(senders[0].acknowledged)
-        eventually("events flow", lambda n=acknowledged: len(senders[0].acknowledged) > n + 20)
+        eventually("events flow", partial(flows, senders[0], acknowledged))
         if victim == "supervisor":
             turnout.kill_supervisor()
             turnout.start()

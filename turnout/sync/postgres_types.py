@@ -45,7 +45,6 @@ NATIVE = {
     "float8": Type.FLOAT,
     "text": Type.TEXT,
     "varchar": Type.TEXT,
-    "uuid": Type.UUID,
     "bytea": Type.BYTES,
     "time": Type.CLOCK,
 }
@@ -62,6 +61,9 @@ WRITTEN = {
     "json": (Type.JSON, "{}::text"),
     "jsonb": (Type.JSON, "{}::text"),
     "oid": (Type.INTEGER, "{}::int8"),
+    # Text, because ids are what tables are joined to events by, and an event's `user_id` is text:
+    # one that is no uuid would make the engine refuse the whole query, or any such join at all.
+    "uuid": (Type.TEXT, "{}::text"),
     # Its cast to text says /32 after every address; its output, which concat takes, does not.
     "inet": (Type.TEXT, "nullif(concat({}), '')"),
 }
