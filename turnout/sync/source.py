@@ -10,7 +10,6 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from turnout.errors import ConfigError
 from turnout.sync.selection import SelectedTable
 from turnout.warehouse import Column
 
@@ -68,12 +67,3 @@ class SourceDatabase(Protocol):
 
     def check(self, selection: Sequence[SelectedTable]) -> list[str]:
         """What is wrong with the selection, or more than needed in the role: sentences."""
-
-
-def open_source(url: str) -> SourceDatabase:
-    """The source behind `url`. Its drivers are imported only now; it connects when asked."""
-    if url.startswith(("postgres://", "postgresql://")):
-        from turnout.sync.postgres import Postgres
-
-        return Postgres(url)
-    raise ConfigError(f"There is no source of the kind '{url.partition(':')[0]}'.")
