@@ -18,6 +18,7 @@ from turnout.warehouse import Table, Warehouse
 from turnout.web.address import clip_address
 from turnout.web.clips import find_clip
 from turnout.web.faces import Face, face
+from turnout.web.notices import forget_broken
 from turnout.web.responses import status_of
 from turnout.web.visit import Visit, go, signed_in
 
@@ -72,6 +73,8 @@ async def archive_clip(request: Visit, address: FromPath[str]) -> Response[None]
     """Put a clip away: its address and its links show nothing any more."""
     clip = await asyncio.to_thread(find_clip, request, address)
     await asyncio.to_thread(request.rooms.clips.archive, clip.id, now=request.now)
+    # Nobody can mend it any more, so nobody need hear that it is broken.
+    await asyncio.to_thread(forget_broken, request.rooms.state, clip)
     return go("/clips")
 
 

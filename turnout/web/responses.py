@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import traceback
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -76,6 +77,7 @@ REFUSALS = {
 RETRY_AFTER_S = {429: 60, 503: 2}
 DATA_SUFFIXES = (".csv", ".json", ".svg", "/healthz", "/readyz")
 TRACE_LINES = 6
+HOUSE = str(Path(__file__).parents[1])
 
 
 def status_of(error: TurnoutError) -> int:
@@ -153,11 +155,17 @@ def _sign_in_path(visit: Visit) -> str:
 
 def _log(visit: Visit, error: Exception) -> None:
     """Where it happened and of which kind; never its text, which may hold values."""
-    frames = traceback.format_tb(error.__traceback__)[-TRACE_LINES:]
     log.error(
         "request failed",
         method=visit.method,
         path=masked(visit.url.path),
         kind=type(error).__name__,
-        trace="".join(frames),
+        trace=_trace(error),
     )
+
+
+def _trace(error: Exception) -> str:
+    """The way through our own house, and the last step, which may lie in a library."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames[:-1] if frame.filename.startswith(HOUSE)]
+    return "".join(traceback.format_list([*ours[-TRACE_LINES:], *frames[-1:]]))
