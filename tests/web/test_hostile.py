@@ -15,7 +15,9 @@ from tests.web.installation import Installation
 from turnout.clips.clip import Clip
 from turnout.web.address import clip_address
 
-HOSTILE = "</title><script>alert('\"1\"')</script> javascript:alert(2) 🚂 ${7*7} {{7*7}}"
+HOSTILE = (
+    "</title><script>alert('\"1\"')</script> javascript:alert(2) 🚂 ${1234*4321} {{1234*4321}}"
+)
 # The same, and what would end a header's line; it follows on the beginning of a formula.
 REST = f"|' /C calc'!A0\r\nSet-Cookie: a=b {HOSTILE}"
 
@@ -46,7 +48,7 @@ def test_pages_hold_only_our_own_tags(place: str, clip: Clip, alice: httpx.Clien
     assert len(re.findall("<script", html)) == 1  # our own, by address
     assert not re.search(r"<img[^>]*onerror|<b>|alert\('\"", html)
     assert 'href="javascript:' not in html
-    assert "49" not in re.sub(r"[0-9a-f]{12,}|\d{4,}", "", html)  # nothing was computed
+    assert "5332114" not in html  # nothing was computed
     assert "🚂" in html
 
 

@@ -54,11 +54,20 @@ function copyButtons(root) {
   }
 }
 
+// Where the cursor was when a run was asked for by key; the page comes back with its result.
+const CURSOR = "turnout-cursor";
+
 function editorKeys(root) {
   const form = root.querySelector("form[data-editor]");
   if (!form) return;
   const sql = form.elements.sql;
-  form.addEventListener("keydown", (event) => {
+  const cursor = sessionStorage.getItem(CURSOR);
+  sessionStorage.removeItem(CURSOR);
+  if (cursor !== null) {
+    sql.focus({ preventScroll: true });
+    sql.setSelectionRange(Number(cursor), Number(cursor));
+  }
+  document.addEventListener("keydown", (event) => {
     const control = event.metaKey || event.ctrlKey;
     if (control && event.key === "Enter") press(event, "run");
     if (control && event.key.toLowerCase() === "s") press(event, "save");
@@ -73,6 +82,7 @@ function editorKeys(root) {
   });
   function press(event, action) {
     event.preventDefault();
+    if (document.activeElement === sql) sessionStorage.setItem(CURSOR, sql.selectionStart);
     form.requestSubmit(form.querySelector(`button[value="${action}"]`));
   }
   form.addEventListener("submit", () => form.classList.add("is-running"));
