@@ -11,6 +11,7 @@ import pytest
 
 from tests.web.installation import PASSWORD, Installation, Running, fill, find_chromium, token_in
 from turnout.state import migrate
+from turnout.web import status
 
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -40,7 +41,10 @@ def make_installation(
         opened.append(running)
         return installation
 
-    yield make
+    with pytest.MonkeyPatch.context() as patch:
+        # A busy machine must not make pages say that the warehouse is busy.
+        patch.setattr(status, "PATIENCE_S", 20.0)
+        yield make
     for running in opened:
         running.close()
 

@@ -35,6 +35,7 @@ from turnout.state.table import notice
 from turnout.warehouse import Column, Table, Type, open_warehouse
 from turnout.web.rooms import Rooms
 from turnout.web.site import build_site
+from turnout.web.waiting import Waiting
 
 PASSWORD = "a long enough password"
 START_S = 20
@@ -66,8 +67,14 @@ class Installation:
     """One home folder, its rooms and its running site."""
 
     def __init__(
-        self, home: Path, *, public_url: str = "", clips: ClipSettings | None = None
+        self,
+        home: Path,
+        *,
+        public_url: str = "",
+        clips: ClipSettings | None = None,
+        patience_s: float = 20.0,
     ) -> None:
+        """`patience_s`: how long pages wait for an answer; long, for the machine may be busy."""
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.config = Config(
@@ -95,6 +102,7 @@ class Installation:
         self.links = Links(self.state, secret_key(self.config.data_folder))
         self.clips = Clips(self.state)
         self.clock = Clock()
+        self.patience_s = patience_s
 
     def rooms(self) -> Rooms:
         return Rooms(
@@ -137,8 +145,10 @@ class Installation:
 
     async def serve(self, started: threading.Event, stop: asyncio.Event) -> None:
         await self.runner.start()
+        site = build_site(self.rooms(), clock=self.clock)
+        site.state.waiting = Waiting(self.answers, self.patience_s)
         server = Server(
-            build_site(self.rooms(), clock=self.clock),
+            site,
             address="127.0.0.1",
             port=self.port,
             interface=Interfaces.ASGI,

@@ -11,7 +11,7 @@ import pytest
 from tests.web.installation import Installation
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
 pytestmark = pytest.mark.xdist_group("browser")
 
@@ -146,7 +146,12 @@ def facts(context: BrowserContext, places: dict[str, str]) -> dict[str, dict[str
     """What every page says about itself on that phone."""
     page = context.new_page()
     complaints: list[str] = []
-    page.on("console", lambda said: said.type == "error" and complaints.append(said.text))
+
+    def hear(said: ConsoleMessage) -> None:
+        if said.type == "error":
+            complaints.append(said.text)
+
+    page.on("console", hear)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     found = {}
     for name, path in places.items():
