@@ -102,8 +102,8 @@ def places(site: Installation) -> dict[str, str]:
         description=f"{LONG} {LONG}",
         pinned=True,
     )
-    columns = ", ".join(f"repeat('{n} wide words ', {n * 3}) AS {LONG}_{n}" for n in range(9))
-    table = site.clip("Table", f"SELECT {columns}, NULL AS nothing FROM range(1500)", pinned=True)
+    columns = ", ".join(f"repeat('wide words ', {3 * n}) AS {LONG}_{n}" for n in range(6))
+    table = site.clip("Table", f"SELECT {columns}, NULL AS nothing FROM range(1040)", pinned=True)
     number = site.clip("Number", "SELECT 123456789012345678 AS a_rather_long_number", pinned=True)
     broken = site.clip("Broken", f"SELECT {LONG} FROM userdata.companyperson", pinned=True)
     site.link(chart, label=LONG[:120], shows_sql=True)

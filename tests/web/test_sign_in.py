@@ -128,6 +128,16 @@ def test_a_session_does_not_outlive_its_time(site: Installation) -> None:
     assert answer.status_code == 303
 
 
+def test_the_page_that_was_asked_for_is_remembered_with_its_question(
+    stranger: httpx.Client, send: Send
+) -> None:
+    asked = stranger.get("/clips/abc?_offset=1000&x=%26").headers["Location"]
+    next_path = httpx.URL(asked).params["next"]
+    assert next_path == "/clips/abc?_offset=1000&x=%26"
+    fields = {"name": "Alice", "password": PASSWORD, "next": next_path}
+    assert send(stranger, asked, fields, to="/sign-in").headers["Location"] == next_path
+
+
 def test_nobody_is_sent_to_another_site_after_signing_in(
     stranger: httpx.Client, send: Send
 ) -> None:

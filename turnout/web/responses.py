@@ -150,7 +150,8 @@ def masked(path: str) -> str:
 def _sign_in_path(visit: Visit) -> str:
     if visit.method != "GET" or visit.url.path == "/":
         return "/sign-in"
-    return f"/sign-in?{urlencode({'next': visit.url.path})}"
+    query = visit.url.query
+    return f"/sign-in?{urlencode({'next': visit.url.path + (query and f'?{query}')})}"
 
 
 def _log(visit: Visit, error: Exception) -> None:
