@@ -37,7 +37,7 @@ check: setup ## format, lint, types, the house's imports, docs
 	@$(BIN)/pytest -q tests/docs
 
 test: setup ## every test
-	@$(BIN)/pytest -n 2 --dist loadgroup $(ARGS)
+	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 bench: setup ## each figure as: name value unit ratio-to-baseline
 	@$(BIN)/python -m bench

@@ -13,8 +13,6 @@ from tests.web.installation import PASSWORD, Installation, fill
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 TIMEOUT_MS = 15_000
 TAB_STOPS_MAX = 25
 SQL = "SELECT company_uuid, count(*) AS people\nFROM userdata.companyperson\nGROUP BY 1 ORDER BY 1"

@@ -13,8 +13,6 @@ from tests.web.installation import Installation
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page
 
-pytestmark = pytest.mark.xdist_group("browser")
-
 PHONE = {"width": 360, "height": 740}
 LONG = "Donaudampfschifffahrtsgesellschaftskapitänskajütenschlüssel" * 2
 TAB_STOPS = 30
