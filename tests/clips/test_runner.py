@@ -196,6 +196,25 @@ def test_a_timeout_may_be_given_with_the_query(
     asyncio.run(story())
 
 
+def test_a_slow_query_answers_with_its_rows_alone(
+    settings: config.Clips, follower: Follower, tmp_path: Path
+) -> None:
+    """Past two seconds the engine would draw a progress bar into whatever stands for a screen."""
+
+    async def story() -> None:
+        runner = Runner(msgspec.structs.replace(settings, timeout_s=60.0), tmp_path)
+        await runner.start()
+        rows, ran = 400_000_000, None
+        while ran is None or ran.duration_ms < 2_300:
+            rows *= 2
+            sql = f"SELECT count(*) AS n FROM range({rows}) AS numbers(x) WHERE x % 7 = 1"
+            ran = await runner.run(sql, follower.current(), tmp_path / "answer")
+        assert read(tmp_path / "answer")["c0"].to_pylist() == [(rows + 5) // 7]
+        await runner.close()
+
+    asyncio.run(story())
+
+
 def test_closing_ends_every_process(
     settings: config.Clips, follower: Follower, tmp_path: Path
 ) -> None:

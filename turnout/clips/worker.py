@@ -109,17 +109,27 @@ def main() -> None:
     """Take one job and end. `argv[1]` is the parent's process id."""
     walls.die_with(int(sys.argv[1]))
     walls.keep_low()
+    rows_to, report_to = _private(1), _private(2)
     _warm_up()
     stands = ["network"] if walls.leave_network() else []
-    os.write(2, READY)
+    os.write(report_to, READY)
     line = _read_line()
     if not line:
         os._exit(0)
     job = msgspec.json.decode(line, type=Job)
-    report = _attempt(job, stands)
-    os.write(2, msgspec.json.encode(report) + b"\n")
+    report = _attempt(job, rows_to, stands)
+    os.write(report_to, msgspec.json.encode(report) + b"\n")
     # No interpreter shutdown: an engine thread still busy must not hold the process.
     os._exit(0)
+
+
+def _private(descriptor: int) -> int:
+    """The same pipe under a number of our own; what others print there afterwards goes nowhere."""
+    ours = os.dup(descriptor)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, descriptor)
+    os.close(nowhere)
+    return ours
 
 
 def _warm_up() -> None:
@@ -144,14 +154,14 @@ def _read_line() -> bytes:
     return bytes(line)
 
 
-def _attempt(job: Job, stands: list[str]) -> Report:
+def _attempt(job: Job, rows_to: int, stands: list[str]) -> Report:
     """Run the job; every way it can end is a `Report`."""
     try:
         connection = _open(job)
         stands += _close_doors()
         _start_threads(connection, job)
         _listen(connection.interrupt)
-        _stream(connection, job)
+        _stream(connection, job, rows_to)
     except Exception as error:  # noqa: BLE001 - the edge of the job; the parent decides
         return _ending(error, Path(job.path))
     return Report(walls=tuple(stands))
@@ -185,6 +195,7 @@ def _open(job: Job) -> duckdb.DuckDBPyConnection:
         raise _NotOpened(_NotOpened.__doc__) from None
     connection.execute("SET disabled_filesystems = 'LocalFileSystem'")
     connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"SET search_path = '{_search_path(connection)}'")
     return connection
 
@@ -227,7 +238,7 @@ def _listen(stop: Callable[[], None]) -> None:
     walls.start_nothing()
 
 
-def _stream(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
+def _stream(connection: duckdb.DuckDBPyConnection, job: Job, rows_to: int) -> None:
     """Pass the gate, then write rows as they come. Field names and our types go ahead of them."""
     statements = connection.extract_statements(job.sql)
     refused = gate.refusal([(statement.type.name, statement.query) for statement in statements])
@@ -243,7 +254,7 @@ def _stream(connection: duckdb.DuckDBPyConnection, job: Job) -> None:
         [pa.field(f"c{i}", field.type) for i, field in enumerate(reader.schema)],
         metadata={"turnout": msgspec.json.encode(head)},
     )
-    _send(reader, schema, job.rows_max)
+    _send(reader, schema, job.rows_max, rows_to)
 
 
 def _bind(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
@@ -275,10 +286,10 @@ def _travelling(answer: Any, types: list[tuple[str, str]]) -> Any:
     return answer.project(", ".join(columns))
 
 
-def _send(reader: pa.RecordBatchReader, schema: pa.Schema, rows_max: int) -> None:
+def _send(reader: pa.RecordBatchReader, schema: pa.Schema, rows_max: int, rows_to: int) -> None:
     # One row more than is kept tells the parent that there were more.
     left = rows_max + 1
-    with os.fdopen(1, "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
+    with os.fdopen(rows_to, "wb") as sink, pa.ipc.new_stream(sink, schema) as stream:
         for batch in reader:
             kept = pa.RecordBatch.from_arrays(batch.slice(0, left).columns, schema=schema)
             step = max(1, kept.num_rows * MESSAGE_BYTES // max(kept.nbytes, MESSAGE_BYTES))
