@@ -100,6 +100,12 @@ class Turnout:
         self.state.dispose()
 
     @property
+    def exit_code(self) -> int | None:
+        """Of the supervisor; None while it runs."""
+        assert self._process is not None
+        return self._process.poll()
+
+    @property
     def supervisor(self) -> psutil.Process:
         assert self._process is not None
         return psutil.Process(self._process.pid)

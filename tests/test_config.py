@@ -80,6 +80,9 @@ def test_every_setting_has_a_sentence(tmp_path: Path) -> None:
         (SOURCE + "[sources.app.tables.x]\ncolumns = []", ["columns", "1"]),
         (SOURCE.replace('app"', 'app"\nschema = "analytics"', 1), ["'analytics'"]),
         ("web = 3", ["web"]),
+        ("[clips]\ntimeout_s = inf", ["clips.timeout_s", "31622400"]),
+        (SOURCE.replace("db.example", "db.example:x"), ["sources.app.url", "host:port"]),
+        (SOURCE.replace("reader@db.example", ""), ["sources.app.url", "host:port"]),
     ],
 )
 def test_a_wrong_setting_is_one_clear_sentence(tmp_path: Path, text: str, words: list[str]) -> None:

@@ -1,5 +1,6 @@
 """The supervisor: what it refuses, what it starts again, how it ends."""
 
+import shutil
 import signal
 import socket
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.running import Turnout, eventually, status
+from tests.running import Turnout, eventually, free_port, status
 
 
 @pytest.fixture
@@ -91,12 +92,31 @@ def test_a_second_turnout_in_the_same_home_is_refused(turnout: Turnout) -> None:
 def test_a_port_in_use_is_one_clear_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        (tmp_path / "turnout.toml").write_text(f"[web]\nport = {port}\n")
+        (tmp_path / "turnout.toml").write_text(
+            f"[web]\nport = {port}\n[collector]\nport = {free_port()}\n"
+        )
         said = run("serve", "--home", str(tmp_path))
     assert said.returncode == 2
     assert f"127.0.0.1:{port} cannot be listened on" in said.stderr
     assert "set web.port in turnout.toml" in said.stderr
     assert "Traceback" not in said.stderr
+
+
+def test_two_installations_never_share_a_port(tmp_path: Path) -> None:
+    """Both are asked for at the same moment, before either listens."""
+    first, second = Turnout(tmp_path / "first"), Turnout(tmp_path / "second")
+    shutil.copy(first.home / "turnout.toml", second.home / "turnout.toml")
+    try:
+        first.start(wait=False)
+        second.start(wait=False)
+        eventually("one of them gives up", lambda: first.exit_code or second.exit_code)
+        loser, winner = (first, second) if first.exit_code else (second, first)
+        assert loser.exit_code == 2
+        assert "cannot be listened on" in loser.log.read_text()
+        winner.wait_ready()
+    finally:
+        first.end()
+        second.end()
 
 
 def test_an_unusable_home_is_one_clear_sentence(tmp_path: Path) -> None:

@@ -26,7 +26,8 @@ NOT_SETTINGS = ("TURNOUT_HOME", "TURNOUT_TRACE", "TURNOUT_TEST_", "TURNOUT_DEMO_
 
 Port = Annotated[int, Meta(ge=1, le=65535)]
 Count = Annotated[int, Meta(ge=1)]
-Seconds = Annotated[float, Meta(gt=0)]
+# At most a year: infinity is a float too, and nothing waits that long.
+Seconds = Annotated[float, Meta(gt=0, le=366 * 86_400)]
 
 
 class Web(Struct, frozen=True, forbid_unknown_fields=True):
@@ -96,7 +97,12 @@ class Clips(Struct, frozen=True, forbid_unknown_fields=True):
     """Saved queries, and the limits they run under."""
 
     fresh_for_s: Annotated[
-        float, Meta(ge=0, description="An answer younger than this is served without a new run.")
+        float,
+        Meta(
+            ge=0,
+            le=366 * 86_400,
+            description="An answer younger than this is served without a new run.",
+        ),
     ] = 60.0
     workers: Annotated[Count, Meta(description="Queries that may run at the same time.")] = 4
     queue_max: Annotated[Count, Meta(description="Queries that may wait; more get 503.")] = 50
@@ -321,6 +327,11 @@ def _check(config: Config) -> None:
                 f"sources.{name}.url does not begin with postgresql://.",
                 hint="This version copies from PostgreSQL.",
             )
+        if not _is_address(source.url):
+            raise ConfigError(
+                f"sources.{name}.url is not a whole address.",
+                hint="Write postgresql://user:password@host:port/database.",
+            )
         if source.schema in {"analytics", "turnout", "_turnout"}:
             raise ConfigError(
                 f"sources.{name}.schema is '{source.schema}', a schema Turnout fills itself.",
@@ -332,6 +343,14 @@ def _check(config: Config) -> None:
                     f"sources.{name}.tables.{table}.columns holds '*'.",
                     hint="Name each column: only what is named is copied.",
                 )
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:
+        return False
 
 
 def _walk(value: Struct, prefix: str) -> Iterator[tuple[str, str, str]]:

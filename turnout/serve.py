@@ -22,7 +22,7 @@ import structlog
 
 from turnout.access.people import People
 from turnout.access.secret import secret_key
-from turnout.config import Config
+from turnout.config import Collector, Config, Web
 from turnout.errors import PortInUse
 from turnout.home import make_folders, supervisor_lock
 from turnout.state import migrate, open_state
@@ -45,11 +45,11 @@ def prepared_home(config: Config, children: Sequence[str] = CHILDREN) -> Iterato
     Raises a `ConfigError` (one clear sentence) when the home or a port cannot be used.
     """
     make_folders(config)
-    with supervisor_lock(config, children):
+    with supervisor_lock(config, children), contextlib.ExitStack() as held:
         if "collector" in children:
-            _refuse_busy_port("collector", config.collector.host, config.collector.port)
+            held.enter_context(_held_port("collector", config.collector))
         if "app" in children:
-            _refuse_busy_port("web", config.web.host, config.web.port)
+            held.enter_context(_held_port("web", config.web))
         prepare_state(config)
         yield
 
@@ -80,17 +80,30 @@ def supervise(config: Config, children: Sequence[str] = CHILDREN) -> None:
     asyncio.run(_supervise(config.home, children))
 
 
-def _refuse_busy_port(section: str, host: str, port: int) -> None:
+@contextlib.contextmanager
+def _held_port(section: str, place: Web | Collector) -> Iterator[None]:
+    """Refuse a port that is taken, and keep it from every other Turnout on this machine."""
+    with socket.socket(socket.AF_UNIX) as claim:
+        try:
+            _refuse_busy(place.host, place.port)
+            # The children listen with SO_REUSEPORT, so the system would let two installations
+            # share a port. Where names without a file exist, one of them stands for the port.
+            if sys.platform == "linux":
+                claim.bind(f"\0turnout-port-{place.port}")
+        except OSError as error:
+            raise PortInUse(
+                f"{place.host}:{place.port} cannot be listened on: "
+                f"{os.strerror(error.errno or 0)}.",
+                hint=f"Choose another port: set {section}.port in turnout.toml.",
+            ) from None
+        yield
+
+
+def _refuse_busy(host: str, port: int) -> None:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise PortInUse(
-                f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0)}.",
-                hint=f"Choose another port: set {section}.port in turnout.toml.",
-            ) from None
+        probe.bind((host, port))
 
 
 async def _supervise(home: Path, children: Sequence[str]) -> None:
