@@ -5,12 +5,14 @@ from datetime import datetime
 from typing import Any
 
 import pytest
+import structlog
 
 from tests.events.house import House
-from turnout.errors import LoadFailed
+from turnout.errors import LoadFailed, WarehouseUnavailable
 from turnout.events import layout
 from turnout.events.line import Sender
 from turnout.events.load import Loader
+from turnout.events.shape import Shaper
 from turnout.warehouse import Column, Table, Type
 from turnout.warehouse.duckdb import DuckDBTransaction
 
@@ -213,21 +215,77 @@ def test_cut_between_any_two_steps_and_run_again_the_result_is_the_same(
     assert len(after["_turnout.rejected_events"]) == 1
 
 
-def test_a_table_that_cannot_be_written_is_named_and_nothing_is_loaded(house: House) -> None:
+def test_a_table_that_cannot_be_written_holds_back_no_other(house: House) -> None:
     with house.warehouse.transaction() as transaction:
         transaction.prepare(
             Table("analytics", "pressed_big_button", (Column("received_at", Type.BOOLEAN),))
         )
     loader = Loader(house.journal_folder, house.warehouse)
     house.receive(track("a"), track("b", "Another"))
-    with pytest.raises(LoadFailed, match=r"analytics\.pressed_big_button"):
-        loader.load()
-    assert house.value("SELECT count(*) FROM analytics.tracks") == 0
-    with house.warehouse.transaction() as transaction:
-        transaction.execute("DROP TABLE analytics.pressed_big_button")
-    retry = Loader(house.journal_folder, house.warehouse).load()
-    assert retry is not None
-    assert retry.stored == 2
+    load = loader.load()
+    assert load is not None
+    assert (load.received, load.stored, load.rejected) == (2, 1, 1)
+    assert house.rows("SELECT id FROM analytics.tracks") == [{"id": "b"}]
+    row = house.row("SELECT id, source, reason, head FROM _turnout.rejected_events")
+    assert (row["id"], row["source"], row["reason"]) == ("a", "web", "not_loadable")
+    assert json.loads(row["head"])["messageId"] == "a"
+
+
+def test_one_id_under_two_event_names_is_one_event(house: House) -> None:
+    house.receive(track("x", "A"), track("x", "B"))
+    load = house.load()
+    assert (load.stored, load.duplicates, load.rejected) == (1, 1, 0)
+    assert house.value("SELECT event_text FROM analytics.tracks") == "A"
+
+
+def break_on(monkeypatch: pytest.MonkeyPatch, sign: bytes, error: Exception) -> None:
+    """From now on shaping fails wherever `sign` is among the lines."""
+    real = Shaper.shape
+
+    def shape(self: Shaper, text: bytes, *given: Any) -> Any:
+        if sign in text:
+            raise error
+        return real(self, text, *given)
+
+    monkeypatch.setattr(Shaper, "shape", shape)
+
+
+def test_an_event_that_breaks_loading_is_rejected_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    break_on(monkeypatch, b"poison", RuntimeError("odd"))
+    events = [track(f"e{number}") for number in range(40)]
+    bad = [
+        track("bad 1", properties={"text": "poison" + "x" * 9_000}),
+        track("bad 2", properties={"text": "poison"}),
+    ]
+    house.receive(*events[:7], bad[0], *events[7:23], {"no": "type"}, *events[23:], bad[1])
+    with structlog.testing.capture_logs() as logs:
+        load = house.load()
+    assert (load.received, load.stored, load.rejected) == (43, 40, 3)
+    assert house.value("SELECT count(*) FROM analytics.pressed_big_button") == 40
+    rows = house.rows(
+        "SELECT id, source, head FROM _turnout.rejected_events "
+        "WHERE reason = 'not_loadable' ORDER BY id"
+    )
+    assert [(row["id"], row["source"]) for row in rows] == [("bad 1", "web"), ("bad 2", "web")]
+    assert len(rows[0]["head"]) == 4_096
+    [said] = [entry for entry in logs if entry["log_level"] == "error"]
+    assert (said["events"], said["problems"]) == (2, ["RuntimeError"])
+    assert house.loader.load() is None
+    house.receive(track("after"))
+    assert house.load().stored == 1
+
+
+def test_a_warehouse_that_is_away_makes_no_event_rejected(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.receive(track("a"))
+    with monkeypatch.context() as patch:
+        break_on(patch, b"Button", WarehouseUnavailable())
+        with pytest.raises(WarehouseUnavailable):
+            house.load()
+    assert (house.load().stored, house.rows("FROM _turnout.rejected_events")) == (1, [])
 
 
 TIMES = [

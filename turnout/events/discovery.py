@@ -86,8 +86,11 @@ class Discovery:
             f"json_type(line, {literals(path.pointer for path in paths)}) AS kinds "
             f"FROM {messages}), range(1, {len(paths) + 1}) AS numbers(number) GROUP BY number"
         )
-        found = {paths[number - 1]: kinds for number, kinds in rows}
-        return {path: _as_leaf(path, frozenset(kinds) - {None}) for path, kinds in found.items()}
+        found = dict(rows)
+        return {
+            path: _as_leaf(path, frozenset(found.get(number, ())) - {None})
+            for number, path in enumerate(paths, 1)
+        }
 
 
 def _depth(path: Path) -> int:

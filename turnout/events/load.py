@@ -2,13 +2,14 @@
 
 A load takes what is proven in the journal after the stored offsets, shapes it and writes it.
 Cut anywhere, it has done nothing; run again, it does the same. A message already stored is a
-duplicate and is left out of every table.
+duplicate and is left out of every table; one that makes loading fail is rejected alone.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,9 +17,11 @@ from pathlib import Path
 import pyarrow as pa
 import structlog
 
+from turnout.errors import WarehouseUnavailable
 from turnout.events import journal, layout
-from turnout.events.shape import Shaper, Unit
-from turnout.events.writing import Writing
+from turnout.events.shape import Shaper
+from turnout.events.sieve import as_rejected, sift
+from turnout.events.writing import Writing, failing_in
 from turnout.warehouse import Table, Transaction, Warehouse
 
 log = structlog.get_logger()
@@ -37,6 +40,15 @@ class Load:
     rejected: int
     bytes: int
     duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What became of some lines; the `rejected` ones are not written yet."""
+
+    received: int
+    stored: int
+    rejected: pa.Table
 
 
 class Loader:
@@ -61,7 +73,8 @@ class Loader:
     def load(self, *, bytes_max: int = UNIT_BYTES_MAX) -> Load | None:
         """One unit in one transaction; None when the journal holds nothing new.
 
-        Raises `LoadFailed` when a table could not be written; then nothing was.
+        A unit that fails is sifted: its good lines are loaded, those that cannot be are rejected.
+        Raises `WarehouseUnavailable` or `LoadFailed` when the books cannot be written either.
         """
         started = time.perf_counter()
         found = journal.pending(self._folder, self._positions, bytes_max=bytes_max)
@@ -70,22 +83,17 @@ class Loader:
         if found.damaged_bytes:
             # Never acknowledged (a process was killed while writing), or a damaged disk.
             log.warning("journal bytes passed over", bytes=found.damaged_bytes)
-        loaded_at = self._next_loaded_at()
-        unit = self._shaper.shape(b"".join(found.blocks), self._catalog, loaded_at)
+        text = b"".join(found.blocks)
         try:
-            with self._warehouse.transaction() as transaction:
-                writing = Writing(
-                    transaction, self._warehouse.dialect, self._shaper, self._catalog, loaded_at
-                )
-                stored = writing.write(unit)
-                load = _summary(unit, stored, found.size, time.perf_counter() - started)
-                _record(transaction, load, found.positions, loaded_at)
-        except BaseException:
-            self._refresh()
+            with self._transaction() as transaction:
+                part = self._write(transaction, text)
+                load = self._conclude(transaction, found, [part], started)
+        except WarehouseUnavailable:
             raise
-        self._catalog = writing.catalog
+        except Exception:  # noqa: BLE001 -- whatever one event causes must not stop all others
+            load = self._load_sifted(text, found, started)
         self._positions |= found.positions
-        return load if unit.received else None
+        return load if load.received else None
 
     def backlog_bytes(self) -> int:
         """Bytes in the journal that are not loaded yet."""
@@ -94,6 +102,69 @@ class Loader:
     def close(self) -> None:
         """Let go of the shaping engine; the warehouse belongs to whoever opened it."""
         self._shaper.close()
+
+    def _load_sifted(self, text: bytes, found: journal.Pending, started: float) -> Load:
+        """Good lines in transactions of their own; the books follow once all of them are there.
+
+        Cut in between, the next try finds what was stored already as duplicates.
+        """
+        parts, bad = sift(text.removesuffix(b"\n").split(b"\n"), self._load_part)
+        refused = as_rejected([line for line, _ in bad])
+        with self._transaction() as transaction:
+            parts.append(Part(refused.num_rows, 0, refused))
+            load = self._conclude(transaction, found, parts, started)
+        # Kinds only: an engine's sentence may quote a value.
+        problems = sorted({type(error.__cause__ or error).__name__ for _, error in bad})
+        log.error("events rejected that cannot be loaded", events=len(bad), problems=problems)
+        return load
+
+    def _load_part(self, text: bytes) -> Part:
+        with self._transaction() as transaction:
+            return self._write(transaction, text)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Transaction]:
+        """One of the warehouse's; after a failure what is known of it is learned again."""
+        try:
+            with self._warehouse.transaction() as transaction:
+                yield transaction
+        except BaseException:
+            self._refresh()
+            raise
+
+    def _write(self, transaction: Transaction, text: bytes) -> Part:
+        """The rows of the lines in `text`, all but the rejected ones."""
+        loaded_at = self._next_loaded_at()
+        unit = self._shaper.shape(text, self._catalog, loaded_at)
+        writing = Writing(
+            transaction, self._warehouse.dialect, self._shaper, self._catalog, loaded_at
+        )
+        stored = writing.write(unit)
+        self._catalog = writing.catalog
+        return Part(unit.received, stored, unit.rejected)
+
+    def _conclude(
+        self,
+        transaction: Transaction,
+        found: journal.Pending,
+        parts: Sequence[Part],
+        started: float,
+    ) -> Load:
+        """The books: what was rejected, how far the journal is loaded, what this load did."""
+        for part in parts:
+            with failing_in(layout.REJECTED):
+                transaction.append(layout.REJECTED, part.rejected)
+        received, stored, rejected = (
+            sum(part.received for part in parts),
+            sum(part.stored for part in parts),
+            sum(part.rejected.num_rows for part in parts),
+        )
+        load = Load(
+            received, stored, received - stored - rejected, rejected, found.size,
+            time.perf_counter() - started,
+        )  # fmt: skip
+        _record(transaction, load, found.positions, self._next_loaded_at())
+        return load
 
     def _next_loaded_at(self) -> datetime:
         """Now, and never twice the same: it tells the rows of one load from all others."""
@@ -131,16 +202,10 @@ class Loader:
         return self._warehouse.dialect.table(table.schema, table.name)
 
 
-def _summary(unit: Unit, stored: int, size: int, duration_s: float) -> Load:
-    rejected = unit.rejected.num_rows
-    duplicates = unit.received - rejected - stored
-    return Load(unit.received, stored, duplicates, rejected, size, duration_s)
-
-
 def _record(
     transaction: Transaction, load: Load, positions: Mapping[str, int], loaded_at: datetime
 ) -> None:
-    """The books: how far the journal is loaded, and what this load did."""
+    """How far the journal is loaded, and what this load did."""
     at = loaded_at.replace(tzinfo=None)
     offsets = [
         {"segment": segment, "position": position, "updated_at": at}

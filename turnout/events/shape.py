@@ -104,7 +104,12 @@ class Shaper:
             f"WHERE base IS NOT NULL{firsts}",
             targets=as_rows(targets),
         )
-        return sorted(set(targets.values()), key=lambda t: (t.schema, t.type, t.number))
+        # A name that only repeats came under has nothing left to load.
+        left = {number for (number,) in self.engine.rows("SELECT DISTINCT target FROM routed")}
+        return sorted(
+            {target for target in targets.values() if target.number in left},
+            key=lambda target: (target.schema, target.type, target.number),
+        )
 
     def _has_repeats(self) -> bool:
         [(answer,)] = self.engine.rows(

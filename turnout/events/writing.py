@@ -13,7 +13,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from turnout.errors import LoadFailed
+from turnout.errors import LoadFailed, WarehouseUnavailable
 from turnout.events import layout
 from turnout.events.family import Family, Shaped
 from turnout.events.latest import latest_rows, latest_table
@@ -39,29 +39,27 @@ class Writing:
         self._loaded_at = loaded_at
 
     def write(self, unit: Unit) -> int:
-        """Write all of it; how many messages were new.
+        """Write all but what was rejected; how many messages were new.
 
         Raises `LoadFailed`, naming the table that could not be written.
         """
-        with _naming(layout.REJECTED):
-            self._transaction.append(layout.REJECTED, unit.rejected)
         return sum(self._write_family(family) for family in unit.families)
 
     def _write_family(self, family: Family) -> int:
         base = family.base
         self._prepare_core(base.plan.table.schema)
         self._prepare(base)
-        with _naming(base.plan.wanted):
+        with failing_in(base.plan.wanted):
             stored = self._transaction.append(base.plan.wanted, base.rows)
         new_ids = None if stored == base.rows.num_rows else self._new_ids(base.plan.wanted)
         for shaped in (base, *family.details):
             fresh = shaped if new_ids is None else shaped.only(new_ids)
             if shaped is not base:
                 self._prepare(shaped)
-                with _naming(shaped.plan.wanted):
+                with failing_in(shaped.plan.wanted):
                     self._transaction.append(replace(shaped.plan.wanted, key=()), fresh.rows)
             if fresh.discards.num_rows:
-                with _naming(layout.DISCARDS):
+                with failing_in(layout.DISCARDS):
                     self._transaction.append(layout.DISCARDS, fresh.discards)
         if base.plan.table.name in layout.LATEST:
             self._write_latest(base if new_ids is None else base.only(new_ids))
@@ -70,7 +68,7 @@ class Writing:
     def _write_latest(self, calls: Shaped) -> None:
         """Users after identifies, accounts after groups."""
         table = latest_table(calls.plan.wanted)
-        with _naming(table):
+        with failing_in(table):
             self._prepare_table(table)
             for column in calls.plan.widened:
                 self._transaction.widen(table, column)
@@ -95,7 +93,7 @@ class Writing:
                 self._prepare_table(table)
 
     def _prepare(self, shaped: Shaped) -> None:
-        with _naming(shaped.plan.wanted):
+        with failing_in(shaped.plan.wanted):
             self._prepare_table(shaped.plan.wanted)
             for column in shaped.plan.widened:
                 self._transaction.widen(shaped.plan.wanted, column)
@@ -110,10 +108,12 @@ class Writing:
 
 
 @contextmanager
-def _naming(table: Table) -> Iterator[None]:
-    """Any failure of the engine becomes one that says which table it met."""
+def failing_in(table: Table) -> Iterator[None]:
+    """Any failure becomes one that says which table it met, but the warehouse's being away."""
     try:
         yield
+    except WarehouseUnavailable:
+        raise
     except Exception as error:
         raise LoadFailed(
             f"Events could not be loaded into {table.schema}.{table.name}: {error}",
