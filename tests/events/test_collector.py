@@ -113,6 +113,13 @@ def test_an_unknown_key_is_401(collector: RunningCollector, headers: dict[str, s
     assert "key" in answer.json()["error"]
 
 
+def test_an_unknown_key_in_the_header_is_401_whatever_the_body_is(
+    collector: RunningCollector,
+) -> None:
+    answer = httpx.post(f"{collector.url}/v1/batch", content=b"nope", auth=("stranger", ""))
+    assert answer.status_code == 401
+
+
 @pytest.mark.parametrize("body", [b"", b"nope", b"[]", b"5", b'{"batch":5}', b'{"batch":'])
 def test_what_is_no_batch_is_400(client: httpx.Client, body: bytes) -> None:
     answer = client.post("/v1/batch", content=body)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 import zlib
 
 import msgspec
@@ -76,3 +77,21 @@ def test_nesting_is_cut_before_it_can_hurt_a_parser() -> None:
     mended = wire.mend(deep)
     assert wire.depth(mended) == wire.DEPTH_KEPT
     assert msgspec.json.decode(mended)["b"] == 1
+
+
+HOSTILE = [
+    b'{"batch":"' + b'\\"' * 500_000,
+    b'"' + b'\\"' * 500_000 + b"\\",
+    b'"a' * 500_001,
+    b"[" * 500_000 + b'"' + b"\\" * 500_001,
+    b"-Infinit" * 125_000,
+    b"\\ud83d" * 160_000,
+]
+
+
+@pytest.mark.parametrize("body", HOSTILE, ids=range(len(HOSTILE)))
+def test_no_body_takes_more_than_its_length_in_time(body: bytes) -> None:
+    began = time.process_time()
+    wire.mend(wire.plain(body))
+    wire.depth(body)
+    assert time.process_time() - began < 5

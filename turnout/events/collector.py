@@ -135,14 +135,20 @@ class Collector:
         """Events into the journal; raises what `answer.for_error` turns into a status."""
         if self._keys is None or self._stopping:
             raise self._not_ready()
+        # A stranger's body is not worth reading.
+        named = self._sender_named(head)
         raw = await body.read()
         if route is BATCH:
             batch = message.parse_batch(raw)
-            arrival = Arrival(self._sender(head, batch.write_key), *self._clock.now())
+            arrival = Arrival(
+                named or self._sender_inside(head, batch.write_key), *self._clock.now()
+            )
             judged = message.judge_batch(batch, arrival, self._limits)
         else:
             raw, event = message.parse_single(raw)
-            arrival = Arrival(self._sender(head, event.write_key), *self._clock.now())
+            arrival = Arrival(
+                named or self._sender_inside(head, event.write_key), *self._clock.now()
+            )
             judged = message.judge_single(raw, event, route, arrival, self._limits)
         if judged.lines:
             await self._journal.append(judged.lines)
@@ -152,22 +158,31 @@ class Collector:
         state = "stopping" if self._stopping else "starting"
         return JournalUnavailable(f"Turnout is {state}; send the events again in a moment.")
 
-    def _sender(self, head: Head, in_body: Any) -> Sender:
-        """Whose key this request brings; the first place that holds one decides."""
+    def _sender_named(self, head: Head) -> Sender | None:
+        """Whose key the header brings, the first place that decides; None when it brings none."""
         known = self._remembered.get(head.authorization)
         if known is not None:
             return known
         given = _basic_user(head.authorization)
-        text = given or (in_body if isinstance(in_body, str) else "") or head.query_key()
-        sender = self._senders.get(text)
+        if not given:
+            return None
+        sender = self._sender_of(given)
+        if len(self._remembered) < REMEMBERED_MAX:
+            self._remembered[head.authorization] = sender
+        return sender
+
+    def _sender_inside(self, head: Head, in_body: Any) -> Sender:
+        """Whose key the body brings, or else the query."""
+        return self._sender_of((in_body if isinstance(in_body, str) else "") or head.query_key())
+
+    def _sender_of(self, key: str) -> Sender:
+        sender = self._senders.get(key)
         if sender is None:
             raise UnknownKey(
                 "This write key is not known here."
-                if text
+                if key
                 else "A write key is missing: send it as the user name of Basic authentication."
             )
-        if given and len(self._remembered) < REMEMBERED_MAX:
-            self._remembered[head.authorization] = sender
         return sender
 
     def _note_idle(self) -> None:

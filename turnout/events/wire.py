@@ -24,7 +24,9 @@ ESCAPE = re.compile(
     rb"|(?P<bad>\\u(?:0000|[dD][89a-fA-F][0-9a-fA-F]{2}))"
     rb"|\\."
 )
-STRING = rb'"(?:[^"\\]|\\.)*+"'
+# A string that never ends is taken to the end: looked for again from each of its quotes, it would
+# cost the square of its length.
+STRING = rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
 NOT_A_NUMBER = re.compile(STRING + rb"|(?P<bad>-?Infinity|NaN)", re.DOTALL)
 BRACKET = re.compile(STRING + rb"|[\[\]{}]", re.DOTALL)
 
