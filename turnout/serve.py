@@ -85,11 +85,11 @@ def _held_port(section: str, place: Web | Collector) -> Iterator[None]:
     """Refuse a port that is taken, and keep it from every other Turnout on this machine."""
     with socket.socket(socket.AF_UNIX) as claim:
         try:
-            _refuse_busy(place.host, place.port)
             # The children listen with SO_REUSEPORT, so the system would let two installations
             # share a port. Where names without a file exist, one of them stands for the port.
             if sys.platform == "linux":
                 claim.bind(f"\0turnout-port-{place.port}")
+            _refuse_busy(place.host, place.port)
         except OSError as error:
             raise PortInUse(
                 f"{place.host}:{place.port} cannot be listened on: "
