@@ -75,6 +75,7 @@ class Turnout:
             self.wait_ready()
 
     def wait_ready(self) -> None:
+        assert self.exit_code is None, self.log.read_text()
         collector, web = self.config.collector.url, self.config.web.url
         eventually("the collector answers", lambda: status(f"{collector}/healthz") == 200)
         eventually("the pages answer", lambda: status(f"{web}/healthz") == 200)
@@ -102,8 +103,7 @@ class Turnout:
     @property
     def exit_code(self) -> int | None:
         """Of the supervisor; None while it runs."""
-        assert self._process is not None
-        return self._process.poll()
+        return self._process.poll() if self._process else None
 
     @property
     def supervisor(self) -> psutil.Process:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.running import Turnout, eventually, free_port, status
+from turnout.config import load_config
 
 
 @pytest.fixture
@@ -106,6 +107,7 @@ def test_two_installations_never_share_a_port(tmp_path: Path) -> None:
     """Both are asked for at the same moment, before either listens."""
     first, second = Turnout(tmp_path / "first"), Turnout(tmp_path / "second")
     shutil.copy(first.home / "turnout.toml", second.home / "turnout.toml")
+    second.config = load_config(second.home, {})
     try:
         first.start(wait=False)
         second.start(wait=False)

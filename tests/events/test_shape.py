@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.events.house import House
-from turnout.events import plan, routing
+from turnout.events import discovery, plan, routing
 
 
 def track(id_: str, **properties: Any) -> dict[str, Any]:
@@ -247,6 +247,51 @@ def test_beyond_the_last_event_table_events_are_in_tracks_only(
     house.receive(track_of("Event 1", "more", {"n": 9}))
     house.load()
     assert house.value("SELECT count(*) FROM analytics.event_1") == 2
+
+
+@pytest.mark.parametrize("sent", [7, "text", [1]], ids=repr)
+def test_an_event_of_thousands_of_properties_loads_whole_and_soon(house: House, sent: Any) -> None:
+    properties = {f"p{number:04}": sent for number in range(3_000)} | {"none": None, "in": {"a": 1}}
+    house.receive(track("a", **properties))
+    assert house.load().duration_s < 15
+    row = house.row("SELECT * FROM analytics.bought")
+    assert len(row) == plan.COLUMNS_MAX
+    kept = {name for name, value in row.items() if name.startswith("p") and value is not None}
+    rescued = json.loads(row["_rescued"])
+    assert kept | {name for name in rescued if name.startswith("p")} >= set(properties) - {
+        "none",
+        "in",
+    }
+    assert "none" not in rescued
+    assert set(map(str, rescued.values())) - {str(sent)} <= {"1"}
+    assert json.loads(house.value("SELECT _properties FROM analytics.tracks")) == properties
+
+
+def test_events_of_ever_new_properties_load_a_few_at_a_time(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(discovery, "PATHS_MAX", 40)
+    events = [track(f"e{n}", **{f"p{n}_{k}": k for k in range(12)}) for n in range(20)]
+    house.receive(*events)
+    load = house.load()
+    assert (load.stored, load.rejected) == (20, 0)
+    assert len([name for name in house.types("bought") if name.startswith("p")]) == 240
+
+
+def test_more_spellings_than_a_column_takes_are_rescued(house: House) -> None:
+    spellings = {f"{'!' * number}price": number for number in range(20)}
+    house.receive(track("a", **spellings))
+    house.load()
+    row = house.row("SELECT price, _rescued FROM analytics.bought")
+    assert {row["price"], *json.loads(row["_rescued"]).values()} == set(range(20))
+
+
+def test_ten_times_the_nulls_of_a_person_load_soon(house: House) -> None:
+    traits = {f"t{number}": None for number in range(3_000)}
+    house.receive({"type": "identify", "userId": "alice", "traits": {**traits, "plan": "pro"}})
+    assert house.load().duration_s < 15
+    cleared = json.loads(house.value("SELECT _cleared FROM analytics.identifies"))
+    assert set(cleared) == set(traits)
 
 
 values = st.recursive(
