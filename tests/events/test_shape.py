@@ -249,7 +249,7 @@ def test_beyond_the_last_event_table_events_are_in_tracks_only(
     assert house.value("SELECT count(*) FROM analytics.event_1") == 2
 
 
-@pytest.mark.parametrize("sent", [7, "text", [1]], ids=repr)
+@pytest.mark.parametrize("sent", [7, "x", [1]], ids=repr)
 def test_an_event_of_thousands_of_properties_loads_whole_and_soon(house: House, sent: Any) -> None:
     properties = {f"p{number:04}": sent for number in range(3_000)} | {"none": None, "in": {"a": 1}}
     house.receive(track("a", **properties))
@@ -278,12 +278,12 @@ def test_events_of_ever_new_properties_load_a_few_at_a_time(
     assert len([name for name in house.types("bought") if name.startswith("p")]) == 240
 
 
-def test_more_spellings_than_a_column_takes_are_rescued(house: House) -> None:
-    spellings = {f"{'!' * number}price": number for number in range(20)}
+def test_more_spellings_than_columns_take_are_rescued(house: House) -> None:
+    spellings = {f"{'!' * number}price": number for number in range(200)}
     house.receive(track("a", **spellings))
     house.load()
     row = house.row("SELECT price, _rescued FROM analytics.bought")
-    assert {row["price"], *json.loads(row["_rescued"]).values()} == set(range(20))
+    assert {row["price"], *json.loads(row["_rescued"]).values()} == set(range(200))
 
 
 def test_ten_times_the_nulls_of_a_person_load_soon(house: House) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from turnout.events.engine import Engine
 from turnout.events.expression import literals, time_sql
@@ -15,6 +14,14 @@ from turnout.warehouse.duckdb import DIALECT
 DEPTH_MAX = 10
 # Messages to look at before looking at all.
 FIRST_LOOK = 256
+# Looking for every path in every message is their product: more paths only in a message alone.
+PATHS_MAX = 3_000
+# Objects worth remembering of one subject.
+OBJECTS_MAX = 500
+
+
+class TooManyPaths(Exception):
+    """Different messages have so many different paths that fewer must be looked at at a time."""
 
 
 class Discovery:
@@ -31,19 +38,24 @@ class Discovery:
 
         `subject` names what the messages are of, for remembering.
         """
-        objects = self._objects.setdefault(subject, set())
+        remembered = self._objects.setdefault(subject, set())
         kinds: dict[Path, frozenset[str]] = {}
-        asked = {*roots, *objects}
+        objects = {*roots, *remembered}
+        asked = objects
         while asked:
             new = [path for path in self._members(asked, messages) if path not in kinds]
             new += [path for path in leaves if path not in kinds]
+            if len(kinds) + len(new) > PATHS_MAX and self._are_several(messages):
+                raise TooManyPaths
             kinds |= self._kinds(new, messages)
             asked = {
                 path
                 for path in new
                 if "OBJECT" in kinds[path] and path not in objects and _depth(path) < DEPTH_MAX
             }
-            objects |= asked
+            objects = objects | asked
+            if len(remembered) + len(asked) <= OBJECTS_MAX:
+                remembered |= asked
         return [Found(path, kinds[path]) for path in sorted(kinds, key=lambda path: path.keys)]
 
     def first_types(self, paths: Sequence[Path], messages: str) -> Mapping[Path, Type]:
@@ -53,10 +65,8 @@ class Discovery:
         # The first value is nearly always among the first messages.
         for some in (f"(SELECT * FROM {messages} ORDER BY rowid LIMIT {FIRST_LOOK})", messages):
             if left:
-                firsts = ", ".join(_first(path) for path in left)
-                [row] = self._engine.rows(f"SELECT {firsts} FROM {some}")
-                found = {path: value for path, value in zip(left, row, strict=True) if value}
-                types |= {path: _type_of(value) for path, value in found.items()}
+                found = self._first_types(left, some)
+                types |= found
                 left = [path for path in left if path not in found]
         return types
 
@@ -69,12 +79,29 @@ class Discovery:
         )
         return bool(rows)
 
+    def _first_types(self, paths: Sequence[Path], messages: str) -> dict[Path, Type]:
+        pointers = literals(path.pointer for path in paths)
+        rows = self._engine.rows(
+            "SELECT number, kind, TRY_CAST(text AS BIGINT) IS NOT NULL, "
+            f"regexp_full_match(text, '-?\\d+'), {time_sql('text')} IS NOT NULL "
+            "FROM (SELECT number, arg_min(kind, rowid) AS kind, arg_min(text, rowid) AS text "
+            f"FROM (SELECT rowid, unnest(range(1, {len(paths) + 1})) AS number, "
+            f"unnest(json_type(line, {pointers})) AS kind, "
+            f"unnest(json_extract_string(line, {pointers})) AS text FROM {messages}) "
+            "WHERE kind NOT IN ('NULL', 'OBJECT') GROUP BY number)"
+        )
+        return {paths[number - 1]: _type_of(*first) for number, *first in rows}
+
+    def _are_several(self, messages: str) -> bool:
+        return len(self._engine.rows(f"SELECT 1 FROM {messages} LIMIT 2")) > 1
+
     def _members(self, objects: Iterable[Path], messages: str) -> list[Path]:
         above = sorted(objects, key=lambda path: path.keys)
         rows = self._engine.rows(
-            "SELECT DISTINCT number, unnest(keys[number]) FROM (SELECT DISTINCT "
-            f"json_keys(line, {literals(path.pointer for path in above)}) AS keys "
-            f"FROM {messages}), range(1, {len(above) + 1}) AS numbers(number)"
+            "SELECT DISTINCT number, unnest(keys) FROM ("
+            f"SELECT unnest(range(1, {len(above) + 1})) AS number, unnest(keys) AS keys "
+            "FROM (SELECT DISTINCT "
+            f"json_keys(line, {literals(path.pointer for path in above)}) AS keys FROM {messages}))"
         )
         return [Path((*above[number - 1].keys, key)) for number, key in rows]
 
@@ -82,9 +109,11 @@ class Discovery:
         if not paths:
             return {}
         rows = self._engine.rows(
-            "SELECT number, list(DISTINCT kinds[number]) FROM (SELECT DISTINCT "
+            "SELECT number, list(DISTINCT kind) FROM ("
+            f"SELECT unnest(range(1, {len(paths) + 1})) AS number, unnest(kinds) AS kind "
+            "FROM (SELECT DISTINCT "
             f"json_type(line, {literals(path.pointer for path in paths)}) AS kinds "
-            f"FROM {messages}), range(1, {len(paths) + 1}) AS numbers(number) GROUP BY number"
+            f"FROM {messages})) GROUP BY number"
         )
         found = dict(rows)
         return {
@@ -104,26 +133,11 @@ def _as_leaf(path: Path, kinds: frozenset[str]) -> frozenset[str]:
     return kinds - {"OBJECT"} | {"ARRAY"}
 
 
-def _first(path: Path) -> str:
-    """{kind, is_integer, is_time} of the first value at `path`."""
-    pointer = DIALECT.literal(path.pointer)
-    kind = f"json_type(line, {pointer})"
-    text = f"json_extract_string(line, {pointer})"
-    return (
-        f"arg_min({{'kind': {kind}, "
-        f"'is_integer': TRY_CAST({text} AS BIGINT) IS NOT NULL, "
-        f"'is_whole': regexp_full_match({text}, '-?\\d+'), "
-        f"'is_time': {time_sql(text)} IS NOT NULL}}, rowid) "
-        f"FILTER (WHERE {kind} NOT IN ('NULL', 'OBJECT'))"
-    )
-
-
-def _type_of(value: Mapping[str, Any]) -> Type:
-    kind = value["kind"]
-    if kind in ("BIGINT", "UBIGINT") and value["is_integer"]:
+def _type_of(kind: str, is_integer: bool, is_whole: bool, is_time: bool) -> Type:  # noqa: FBT001 -- a row
+    if kind in ("BIGINT", "UBIGINT") and is_integer:
         return Type.INTEGER
-    if kind == "DOUBLE" and not value["is_whole"]:
+    if kind == "DOUBLE" and not is_whole:
         return Type.FLOAT
     if kind == "BOOLEAN":
         return Type.BOOLEAN
-    return Type.TIME if kind == "VARCHAR" and value["is_time"] else Type.TEXT
+    return Type.TIME if kind == "VARCHAR" and is_time else Type.TEXT

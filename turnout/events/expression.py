@@ -22,7 +22,6 @@ REASONS = {
     Type.TIME: "not_a_time",
 }
 NAME_TAKEN = "name_taken"
-NO_COLUMN_LEFT = "no_column_left"
 BAD_TIMESTAMP = "bad_timestamp"
 
 
@@ -69,6 +68,7 @@ class RowsSelect:
         feeds, self._kinds = _feeds(plan)
         self._feeds = feeds
         self._misfits = [*_misfits(plan, feeds)]
+        self._homeless = plan.homeless
         if bad_times:
             self._misfits.append(_bad_time())
         self._columns = [
@@ -78,14 +78,17 @@ class RowsSelect:
 
     def plain(self, source: str) -> str:
         """The columns, a NULL `_rescued`, and `_is_misfit`."""
-        is_misfit = _any(self._misfits) if self._misfits else "false"
+        is_misfit = " OR ".join([*map(_is_there, self._misfits), *_are_there(self._homeless)])
         return self._select(
-            ["CAST(NULL AS JSON) AS _rescued", f"{is_misfit} AS _is_misfit"], source
+            ["CAST(NULL AS JSON) AS _rescued", f"{is_misfit or 'false'} AS _is_misfit"], source
         )
 
     def careful(self, source: str) -> str:
         """The columns, `_rescued`, and in `_misfits` what `discards` will say."""
-        listed = [f"{_rescued(self._misfits)} AS _rescued", f"{_listed(self._misfits)} AS _misfits"]
+        listed = [
+            f"{_rescued(self._misfits, self._homeless)} AS _rescued",
+            f"{_listed(self._misfits)} AS _misfits",
+        ]
         return self._select(listed, source)
 
     def _select(self, more: list[str], source: str) -> str:
@@ -117,7 +120,6 @@ def _feeds(plan: Plan) -> tuple[list[Feed], list[str]]:
     wanted = [
         (each.column.name, each.column.type, found) for each in plan.planned for found in each.feeds
     ]
-    wanted += [("", Type.TEXT, found) for found in plan.homeless]
     for column, type_, found in wanted:
         fitting = FITTING.get(type_)
         strange = found.kinds - {"NULL"} - (fitting or found.kinds - {"OBJECT"})
@@ -170,9 +172,7 @@ def _misfits(plan: Plan, feeds: list[Feed]) -> Iterable[Misfit]:
         reason = REASONS.get(types.get(feed.column, Type.TEXT))
         if reason:
             yield _misfit(feed, _not_taken(feed), reason)
-        if not feed.column:
-            yield _misfit(feed, f"{feed.name} IS NOT NULL", NO_COLUMN_LEFT)
-        elif feed.column in first:
+        if feed.column in first:
             winner = first[feed.column].name
             lost = f"{winner} IS NOT NULL AND {feed.name} <> {winner}"
             yield _misfit(feed, lost, NAME_TAKEN)
@@ -201,30 +201,63 @@ def _bad_time() -> Misfit:
     )
 
 
-def _rescued(misfits: list[Misfit]) -> str:
+def _rescued(misfits: list[Misfit], homeless: list[Found]) -> str:
     """All misfits of a row as one JSON object, as they were sent."""
     members = [
         f"CASE WHEN {each.condition} THEN {DIALECT.literal(_json_name(each.spelling))} "
         f"|| CAST(json_extract(line, {DIALECT.literal(each.pointer)}) AS VARCHAR) END"
         for each in misfits
     ]
-    json_object = f"CAST('{{' || concat_ws(',', {', '.join(members)}) || '}}' AS JSON)"
-    return f"CASE WHEN {_any(misfits)} THEN {json_object} END"
+    if homeless:
+        members.append(_members(homeless))
+    inside = f"nullif(concat_ws(',', {', '.join(members)}), '')" if members else "NULL"
+    return f"CAST('{{' || {inside} || '}}' AS JSON)"
+
+
+def _members(homeless: list[Found]) -> str:
+    """The values that found no column, in one expression: there may be thousands."""
+    names = literals(_json_name(found.path.spelling) for found in homeless)
+    listed = (
+        f"list_transform(list_filter({_zipped(homeless, names)}, "
+        "lambda each: each[2] IS NOT NULL), lambda each: each[1] || each[2])"
+    )
+    return f"nullif(array_to_string({listed}, ','), '')"
+
+
+def _are_there(homeless: list[Found]) -> list[str]:
+    if not homeless:
+        return []
+    pointers = literals(found.path.pointer for found in homeless)
+    kinds = f"json_type(line, {pointers})"
+    return [f"len(list_filter({kinds}, lambda kind: kind NOT IN ('NULL', 'OBJECT'))) > 0"]
+
+
+def _zipped(homeless: list[Found], names: str) -> str:
+    """Names beside values as JSON text: NULL for what is absent, null, or has members instead."""
+    pointers = literals(found.path.pointer for found in homeless)
+    is_leaf = ", ".join("false" if "OBJECT" in found.kinds else "true" for found in homeless)
+    values = (
+        f"list_transform(list_zip(json_extract(line, {pointers}), [{is_leaf}]), lambda each: "
+        "CASE WHEN each[2] OR each[1]::VARCHAR NOT LIKE '{%' "
+        "THEN nullif(each[1]::VARCHAR, 'null') END)"
+    )
+    return f"list_zip({names}, {values})"
 
 
 def _listed(misfits: list[Misfit]) -> str:
+    """What `discards` says; of what found no column a notice speaks once, not each row."""
     entries = [
         f"CASE WHEN {each.condition} THEN {{'column_name': {DIALECT.literal(each.column)}, "
         f"'column_value': {each.text}, 'reason': '{each.reason}'}} END"
         for each in misfits
-        if each.reason != NO_COLUMN_LEFT  # a notice says it once, not each row
     ]
-    listed = f"list_filter([{', '.join(entries)}], lambda x: x IS NOT NULL)" if entries else "[]"
-    return f"CASE WHEN {_any(misfits)} THEN {listed} END"
+    if not entries:
+        return "[]"
+    return f"list_filter([{', '.join(entries)}], lambda each: each IS NOT NULL)"
 
 
-def _any(misfits: list[Misfit]) -> str:
-    return " OR ".join(f"coalesce({each.condition}, false)" for each in misfits)
+def _is_there(misfit: Misfit) -> str:
+    return f"coalesce({misfit.condition}, false)"
 
 
 def _json_name(name: str) -> str:

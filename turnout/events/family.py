@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from turnout.events import layout, naming
-from turnout.events.discovery import Discovery
+from turnout.events.discovery import PATHS_MAX, Discovery, TooManyPaths
 from turnout.events.engine import Engine
-from turnout.events.expression import RowsSelect
+from turnout.events.expression import RowsSelect, literals
 from turnout.events.plan import Found, Path, Plan, plan_table
 from turnout.events.routing import Target
 from turnout.warehouse import Column, Table
@@ -81,14 +81,16 @@ class FamilyShaper:
     def shape(self, targets: Sequence[Target]) -> Family:
         """The base table over all targets, and each track target's event table."""
         base = self._known(layout.BASES[self._type], layout.OWN_COLUMNS[layout.BASES[self._type]])
-        found = self._engine.each(self._find, targets)
+        apart = [target for target in targets if target.has_table]
+        together = [target for target in targets if not target.has_table]
+        asked = [*([target] for target in apart), *([together] if together else [])]
+        found = self._engine.each(self._find, asked)
         if self._type != "track":
             return Family(self._shaped(base, found[0], targets))
         outside = [[each for each in some if each.path.keys[0] != "properties"] for some in found]
         with_table = [
             (self._known(target.name, layout.EVENT_COLUMNS), some, [target])
-            for target, some in zip(targets, found, strict=True)
-            if target.has_table
+            for target, some in zip(apart, found, strict=False)
         ]
         details = self._engine.each(lambda given: self._shaped(*given), with_table)
         return Family(self._shaped(base, _united(outside), targets), tuple(details))
@@ -99,17 +101,21 @@ class FamilyShaper:
         missing = [column for column in columns if table.column(column.name) is None]
         return replace(table, columns=(*table.columns, *missing), key=layout.KEY)
 
-    def _find(self, target: Target) -> list[Found]:
+    def _find(self, targets: Sequence[Target]) -> list[Found]:
+        """What is in the messages of these targets; properties without a table are not asked."""
         roots = [Path(("context",))]
         part = layout.PARTS.get(self._type)
-        if part:
+        if part and (self._type != "track" or targets[0].has_table):
             roots.append(Path((part,)))
         leaves = [Path((name,)) for name in ("channel", *TOP_LEVEL.get(self._type, ()))]
-        subject = (self._schema, self._type, target.name)
-        return self._discovery.find(subject, roots, leaves, _messages([target]))
+        name = targets[0].name if targets[0].has_table else ""
+        subject = (self._schema, self._type, name)
+        return self._discovery.find(subject, roots, leaves, _messages(targets))
 
     def _shaped(self, table: Table, found: Sequence[Found], targets: Sequence[Target]) -> Shaped:
         messages = _messages(targets)
+        if len(targets) > 1 and len(found) > PATHS_MAX:
+            raise TooManyPaths
         plan = plan_table(
             table,
             found,
@@ -156,14 +162,13 @@ class FamilyShaper:
         Also of columns that are not there: an older call may still bring them.
         """
         nulls = [
-            f"CASE WHEN json_type(line, {DIALECT.literal(each.path.pointer)}) = 'NULL' "
-            f"THEN {DIALECT.literal(self._name_of(each.path))} END"
-            for each in found
-            if "NULL" in each.kinds and each.path.keys[0] == "traits"
+            each.path for each in found if "NULL" in each.kinds and each.path.keys[0] == "traits"
         ]
         if not nulls:
             return "CAST(NULL AS JSON)"
-        listed = f"list_filter([{', '.join(nulls)}], lambda name: name IS NOT NULL)"
+        kinds = f"json_type(line, {literals(path.pointer for path in nulls)})"
+        are_null = f"list_transform({kinds}, lambda kind: coalesce(kind = 'NULL', false))"
+        listed = f"list_where({literals(map(self._name_of, nulls))}, {are_null})"
         return f"CASE WHEN len({listed}) > 0 THEN to_json({listed}) END"
 
     def _discards(self, table: Table, rows: pa.Table) -> pa.Table:

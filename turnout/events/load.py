@@ -113,9 +113,10 @@ class Loader:
         with self._transaction() as transaction:
             parts.append(Part(refused.num_rows, 0, refused))
             load = self._conclude(transaction, found, parts, started)
-        # Kinds only: an engine's sentence may quote a value.
-        problems = sorted({type(error.__cause__ or error).__name__ for _, error in bad})
-        log.error("events rejected that cannot be loaded", events=len(bad), problems=problems)
+        if bad:
+            # Kinds only: an engine's sentence may quote a value.
+            problems = sorted({type(error.__cause__ or error).__name__ for _, error in bad})
+            log.error("events rejected that cannot be loaded", events=len(bad), problems=problems)
         return load
 
     def _load_part(self, text: bytes) -> Part:

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field, replace
 from turnout.warehouse import Column, Table, Type
 
 COLUMNS_MAX = 500
+# So many further spellings feed the columns of a table; each costs expressions. Others are rescued.
+SPELLINGS_MAX = 100
 
 # The kinds of JSON values, as the shaping engine's json_type names them.
 INTEGERS = frozenset({"BIGINT", "UBIGINT"})
@@ -108,13 +110,19 @@ def plan_table(
         if each.kinds - VALUELESS:
             feeds.setdefault(name_of(each.path), []).append(each)
     types = _new_types(table, feeds, first_type)
+    columns_left = COLUMNS_MAX - len(table.columns)
+    spellings_left = SPELLINGS_MAX
     for name in sorted(feeds):
         ordered = tuple(sorted(feeds[name], key=lambda each: _preference(name, each.path)))
         column = table.column(name)
-        if column is None and len(table.columns) + _count_new(plan) >= COLUMNS_MAX:
+        if column is None and columns_left <= 0:
             plan.homeless.extend(ordered)
             continue
+        plan.homeless.extend(ordered[1 + spellings_left :])
+        ordered = ordered[: 1 + spellings_left]
+        spellings_left -= len(ordered) - 1
         is_new = column is None
+        columns_left -= is_new
         column = column or Column(name, types[name])
         widens = column.type is Type.INTEGER and any(
             "DOUBLE" in each.kinds and has_fraction(each.path) for each in ordered
@@ -152,7 +160,3 @@ def _preference(column: str, path: Path) -> tuple[int, tuple[str, ...]]:
     if len(path.keys) == 1:
         return 0, path.keys
     return (1 if path.keys[-1] == column else 2), path.keys
-
-
-def _count_new(plan: Plan) -> int:
-    return sum(each.is_new for each in plan.planned)

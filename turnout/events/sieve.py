@@ -1,7 +1,8 @@
 """Parting the lines that cannot be loaded from the many that can.
 
 Nothing is known of such a line but that loading fails with it, so halves are tried, and halves of
-the halves: one bad line among thousands costs a dozen tries, and never stops the rest.
+the halves: one bad line among thousands costs a dozen tries, and never stops the rest. Lines that
+only fail together, such as those with too many different paths, are loaded apart.
 """
 
 from __future__ import annotations
