@@ -82,6 +82,21 @@ def test_strict_mode_says_what_was_refused(client: httpx.Client) -> None:
     assert good.status_code == 200
 
 
+def test_strict_mode_says_no_more_than_a_hundred_problems(client: httpx.Client) -> None:
+    answer = client.post("/v1/batch", json={"batch": [{}] * 150}, headers={"x-strict-mode": "1"})
+    assert [problem["index"] for problem in answer.json()["errors"]] == [*range(100)]
+
+
+def test_a_batch_of_too_many_events_is_413_and_leaves_nothing(
+    client: httpx.Client, collector: RunningCollector
+) -> None:
+    before = len(stored(collector))
+    hostile = b'{"batch":[' + b"NaN," * 200_000 + b"1]}"
+    answer = client.post("/v1/batch", content=hostile)
+    assert (answer.status_code, "events; send at most" in answer.json()["error"]) == (413, True)
+    assert len(stored(collector)) == before
+
+
 BASICS = ["YWxpY2Uta2V5Og==", "YWxpY2Uta2V5", " YWxpY2Uta2V5Og=="]
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnout.errors import BadRequest
+from turnout.errors import BadRequest, BodyTooLarge
 from turnout.events.line import Arrival, Sender
 from turnout.events.message import (
     Judged,
@@ -71,9 +71,10 @@ def test_an_event_that_cannot_be_stored_is_refused_with_its_reason(event: Any, r
     assert "event" in lines(judged)[2]
 
 
-def test_events_beyond_the_limit_of_a_batch_are_refused_one_by_one() -> None:
-    judged = judge(*[track()] * 7)
-    assert [reason for _, _, reason in judged.refused] == ["too_many_in_batch"] * 2
+def test_a_batch_of_too_many_events_is_refused_as_a_whole() -> None:
+    assert len(judge(*[track()] * 5).lines) == 5
+    with pytest.raises(BodyTooLarge, match=r"6 events; send at most 5"):
+        judge(*[track()] * 6)
 
 
 def test_an_event_is_kept_as_it_was_sent() -> None:

@@ -45,6 +45,9 @@ DRAIN_BYTES_MAX = 16 * 1024 * 1024
 # Authorization headers whose key is remembered; strangers may send any number of them.
 REMEMBERED_MAX = 10_000
 
+# In strict mode the first problems are told; a batch has no end of them.
+PROBLEMS_SAID_MAX = 100
+
 NOT_HERE = answer.refusal(404, "There is nothing at this address.")
 POST_ONLY = answer.refusal(405, "Send events with POST.", (b"allow", b"POST, OPTIONS"))
 GET_ONLY = answer.refusal(405, "Ask with GET.", (b"allow", b"GET, OPTIONS"))
@@ -281,7 +284,7 @@ def _outcome(route: str, head: Head, judged: Judged) -> Answer:
     if judged.refused and head.is_strict:
         problems = [
             {"index": index, "messageId": id_, "reason": reason}
-            for index, id_, reason in judged.refused
+            for index, id_, reason in judged.refused[:PROBLEMS_SAID_MAX]
         ]
         return answer.strict_refusal(problems)
     if route is not BATCH:
