@@ -90,6 +90,11 @@ CONFLICTS: list[tuple[Any, Any, str, Any, Any]] = [
     ("2026-03-04", "soon", "time", None, "soon"),
     ("2026-03-04", 5, "time", None, 5),
     (1.5, "2.5", "float", None, "2.5"),
+    (1.5, 10**400, "float", None, 10**400),
+    (1.5, -(10**400), "float", None, -(10**400)),
+    (1.5, 2**53 + 1, "float", float(2**53), 2**53 + 1),
+    (1.5, 10**50 + 1, "float", 1e50, 10**50 + 1),
+    (1.5, 2**60, "float", float(2**60), None),
 ]
 
 

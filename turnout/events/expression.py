@@ -21,8 +21,11 @@ REASONS = {
     Type.BOOLEAN: "not_a_boolean",
     Type.TIME: "not_a_time",
 }
+INEXACT = "inexact"
 NAME_TAKEN = "name_taken"
 BAD_TIMESTAMP = "bad_timestamp"
+# From here on not every whole number is a float.
+EXACT_MAX = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +140,9 @@ def _value(text: str, type_: Type) -> str:
     if type_ is Type.INTEGER:
         return f"TRY_CAST({text} AS BIGINT)"
     if type_ is Type.FLOAT:
-        return f"TRY_CAST({text} AS DOUBLE)"
+        # What is too large for a float would become an infinity.
+        number = f"TRY_CAST({text} AS DOUBLE)"
+        return f"CASE WHEN isfinite({number}) THEN {number} END"
     if type_ is Type.BOOLEAN:
         return f"{text} = 'true'"
     if type_ is Type.TIME:
@@ -172,6 +177,8 @@ def _misfits(plan: Plan, feeds: list[Feed]) -> Iterable[Misfit]:
         reason = REASONS.get(types.get(feed.column, Type.TEXT))
         if reason:
             yield _misfit(feed, _not_taken(feed), reason)
+        if types.get(feed.column) is Type.FLOAT:
+            yield _misfit(feed, _inexact(feed), INEXACT)
         if feed.column in first:
             winner = first[feed.column].name
             lost = f"{winner} IS NOT NULL AND {feed.name} <> {winner}"
@@ -188,6 +195,14 @@ def _not_taken(feed: Feed) -> str:
     """There as text, but no value: an empty text is simply none, an object has members."""
     condition = f"{feed.name} IS NULL AND {feed.text} <> ''"
     return f"{condition} AND {feed.kind} <> 'OBJECT'" if feed.kind else condition
+
+
+def _inexact(feed: Feed) -> str:
+    """A whole number that lost digits: the column has the float, `_rescued` the digits."""
+    return (
+        f"abs({feed.name}) >= {EXACT_MAX} AND regexp_full_match({feed.text}, '-?\\d+') "
+        f"AND CAST(TRY_CAST({feed.name} AS HUGEINT) AS VARCHAR) IS DISTINCT FROM {feed.text}"
+    )
 
 
 def _bad_time() -> Misfit:
