@@ -82,6 +82,11 @@ def test_strict_mode_says_what_was_refused(client: httpx.Client) -> None:
     assert good.status_code == 200
 
 
+def test_a_body_of_any_announced_size_is_answered_413(client: httpx.Client) -> None:
+    answer = client.post("/v1/batch", content=b" " * 17_000_000)
+    assert answer.status_code == 413
+
+
 def test_strict_mode_says_no_more_than_a_hundred_problems(client: httpx.Client) -> None:
     answer = client.post("/v1/batch", json={"batch": [{}] * 150}, headers={"x-strict-mode": "1"})
     assert [problem["index"] for problem in answer.json()["errors"]] == [*range(100)]

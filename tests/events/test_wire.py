@@ -31,6 +31,19 @@ def test_packed_bodies_are_unpacked_in_any_pieces(pack: object) -> None:
     assert unpacker.body() == b'{"batch":[]}' * 100
 
 
+@pytest.mark.parametrize("step", [1, 7, 1_000])
+def test_several_packed_bodies_put_together_are_one(step: int) -> None:
+    packed = gzip.compress(b'{"batch":') + gzip.compress(b"") + gzip.compress(b"[]}")
+    unpacker = Unpacker(b"gzip", 12)
+    for start in range(0, len(packed), step):
+        unpacker.add(packed[start : start + step])
+    assert unpacker.body() == b'{"batch":[]}'
+    with pytest.raises(BodyTooLarge):
+        Unpacker(b"gzip", 11).add(packed)
+    with pytest.raises(BadRequest, match="too many parts"):
+        Unpacker(b"gzip", 12).add(gzip.compress(b"") * 1_000)
+
+
 def test_a_gzip_bomb_is_stopped_at_the_limit() -> None:
     unpacker = Unpacker(b"gzip", 1_000)
     with pytest.raises(BodyTooLarge):

@@ -41,7 +41,7 @@ ROUTES = {
     "/healthz": HEALTH,
 }
 # A refused body is still read so far, or its sender would see a broken connection, no answer.
-DRAIN_BYTES_MAX = 16 * 1024 * 1024
+DRAIN_BYTES_MAX = 64 * 1024 * 1024
 # Authorization headers whose key is remembered; strangers may send any number of them.
 REMEMBERED_MAX = 10_000
 

@@ -107,10 +107,12 @@ class RowsSelect:
 def time_sql(text: str) -> str:
     """The UTC time that `text` says in ISO 8601, or NULL.
 
-    Most texts end in Z: they need neither the pattern nor the calendar of time zones.
+    Most texts end in Z: they need neither the pattern nor the calendar of time zones. Years before
+    1 are none that other programs can read.
     """
     return (
-        f"CASE WHEN {text} LIKE '____-__-__T__:__:__%Z' THEN TRY_CAST({text} AS TIMESTAMP) "
+        f"CASE WHEN {text} < '0001' THEN NULL "
+        f"WHEN {text} LIKE '____-__-__T__:__:__%Z' THEN TRY_CAST({text} AS TIMESTAMP) "
         f"WHEN regexp_full_match({text}, '{TIME_PATTERN}') "
         f"THEN TRY_CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) END"
     )

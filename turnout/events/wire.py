@@ -16,6 +16,8 @@ DEPTH_KEPT = 100
 BOM = b"\xef\xbb\xbf"
 # A gzip or a zlib header, whichever is there.
 AUTO_DETECT = zlib.MAX_WBITS | 32
+# A packed body may be several put together; each one costs a copy of what follows.
+MEMBERS_MAX = 100
 
 # NUL and surrogates may only be written as escapes; a pair of surrogates is one good character.
 SUSPECT = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
@@ -38,6 +40,7 @@ class Unpacker:
         """`encoding` is the Content-Encoding header; `BadRequest` when it is not one of ours."""
         self._left = bytes_max
         self._pieces: list[bytes] = []
+        self._members_left = MEMBERS_MAX
         self._inflater = None
         if encoding in (b"gzip", b"x-gzip", b"deflate"):
             self._inflater = zlib.decompressobj(AUTO_DETECT)
@@ -48,14 +51,29 @@ class Unpacker:
         """Raises `BodyTooLarge` as soon as the limit is passed, `BadRequest` for broken packing."""
         if self._inflater is not None:
             try:
-                # One byte more than allowed is enough to know.
-                piece = self._inflater.decompress(piece, self._left + 1)
+                piece = self._inflated(piece)
             except zlib.error:
                 raise BadRequest("The body is not what its content encoding says.") from None
         self._left -= len(piece)
         if self._left < 0:
             raise BodyTooLarge
         self._pieces.append(piece)
+
+    def _inflated(self, piece: bytes) -> bytes:
+        """`piece` unpacked; one byte more than allowed is enough to know."""
+        unpacked = b""
+        while piece and self._inflater is not None and len(unpacked) <= self._left:
+            if self._inflater.eof:
+                self._inflater = self._next_inflater()
+            unpacked += self._inflater.decompress(piece, self._left - len(unpacked) + 1)
+            piece = self._inflater.unused_data
+        return unpacked
+
+    def _next_inflater(self) -> zlib._Decompress:
+        self._members_left -= 1
+        if not self._members_left:
+            raise BadRequest("The packed body has too many parts.")
+        return zlib.decompressobj(AUTO_DETECT)
 
     def body(self) -> bytes:
         """Everything, unpacked. `BadRequest` when the packed body ended too early."""
