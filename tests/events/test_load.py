@@ -277,6 +277,22 @@ def test_an_event_that_breaks_loading_is_rejected_alone(
     assert house.load().stored == 1
 
 
+def test_an_event_that_breaks_the_engine_for_good_is_rejected_alone(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Shaper.shape
+
+    def shape(self: Shaper, text: bytes, *given: Any) -> Any:
+        if b"poison" in text:
+            self.engine.close()
+        return real(self, text, *given)
+
+    monkeypatch.setattr(Shaper, "shape", shape)
+    house.receive(track("a"), track("b", properties={"text": "poison"}), track("c"))
+    load = house.load()
+    assert (load.stored, load.rejected) == (2, 1)
+
+
 def test_a_warehouse_that_is_away_makes_no_event_rejected(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -125,11 +125,14 @@ class Loader:
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
-        """One of the warehouse's; after a failure what is known of it is learned again."""
+        """One of the warehouse's; after a failure all that may be wrong since is made anew."""
         try:
             with self._warehouse.transaction() as transaction:
                 yield transaction
         except BaseException:
+            # An engine that failed gravely does nothing more: the next lines would seem bad too.
+            self._shaper.close()
+            self._shaper = Shaper()
             self._refresh()
             raise
 
