@@ -17,7 +17,7 @@ import structlog
 from turnout import sync
 from turnout.clips.follower import Follower
 from turnout.config import Config, Source
-from turnout.errors import SourceUnavailable, TurnoutError
+from turnout.errors import SourceUnavailable, TurnoutError, WarehouseUnavailable
 from turnout.events import journal
 from turnout.events.load import Loader
 from turnout.state import State
@@ -131,6 +131,8 @@ async def _finish(job: Job) -> float | None:
 def _run(job: Job) -> float | None:
     try:
         return job.work()
+    except WarehouseUnavailable as error:
+        log.info("job waits", job=job.name, problem=str(error))
     except TurnoutError as error:
         log.error("job failed", job=job.name, problem=str(error))
     except Exception:
