@@ -222,3 +222,17 @@ def test_a_drawing_loads_nothing_from_anywhere() -> None:
     }
     with pytest.raises(Exception, match=r"(?i)url|values"):
         chart.draw(spec, theme="light", width=320, height=120)
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [
+        ("line", [("day", "date", [date(2026, 3, 1), date(2026, 3, 2)]), ("n", "integer", [3, 5])]),
+        ("bars", [("plan", "text", ["pro", "free"]), ("n", "integer", [3, 5])]),
+    ],
+)
+def test_a_specification_is_what_review_has_read(
+    make_result: Any, golden: Callable[[str, str], None], name: str, columns: Any
+) -> None:
+    spec = spec_of(make_result, *columns)
+    golden(f"chart-{name}.json", json.dumps(spec, indent=2, ensure_ascii=False) + "\n")

@@ -5,6 +5,7 @@ import csv
 import io
 import json
 import math
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -223,3 +224,12 @@ def test_a_small_answer_is_rendered_once(make_result: Any) -> None:
     result = make_result(("n", "integer", pa.array([1, 2, 3])))
     (first,), (second,) = formats.as_csv(result), formats.as_csv(result)
     assert first is second
+
+
+def test_an_answer_in_each_format_is_what_review_has_read(
+    everything: Result, golden: Callable[[str, str], None]
+) -> None:
+    golden("answer.csv", as_csv(everything))
+    for shape in ("arrays", "objects"):
+        body = as_json(everything, shape=shape)
+        golden(f"answer-{shape}.json", json.dumps(body, indent=2, ensure_ascii=False) + "\n")

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 from turnout.config import load_config
@@ -45,3 +46,7 @@ def test_busy_ports_are_left_to_whoever_has_them(tmp_path: Path) -> None:
         assert configuration._free_port(port) != port
     assert configuration._free_port(port) == port
     assert configuration._free_port(port, taken=port) != port
+
+
+def test_the_file_is_what_a_newcomer_reads(golden: Callable[[str, str], None]) -> None:
+    golden("demo-turnout.toml", configuration._text(URL, (8100, 8101)))
