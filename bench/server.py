@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
@@ -62,6 +63,6 @@ async def serve(kind: str, port: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])))
+    uvloop.run(serve(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3])))
     # The server's threads may outlive the interpreter and abort; nothing is left to close.
     os._exit(0)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
@@ -43,7 +44,7 @@ def main() -> None:
     try:
         config = load_config(Path(home))
         with child_lock(config, child):
-            asyncio.run(run(config, int(supervisor)))
+            uvloop.run(run(config, int(supervisor)))
         # Everything is closed. What is left is the interpreter's own end, in which threads of
         # the HTTP server may still abort the process.
         os._exit(0)
