@@ -23,6 +23,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
+import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
@@ -291,6 +292,6 @@ def _wait_for(port: int, within_s: float = 20) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "serve":
-        asyncio.run(serve(int(sys.argv[2]), Path(sys.argv[3])))
+        uvloop.run(serve(int(sys.argv[2]), Path(sys.argv[3])))
     else:
         asyncio.run(load(int(sys.argv[2]), sys.argv[3], float(sys.argv[4]), sys.argv[5]))
