@@ -12,6 +12,7 @@ import pytest
 from tests.web.installation import PASSWORD, Installation, fill
 from turnout.access.people import OWNER
 from turnout.config import Clips as ClipSettings
+from turnout.state.table import notice
 from turnout.warehouse import Column, Table, Type
 from turnout.web.waiting import PATIENCE_S
 
@@ -129,6 +130,10 @@ def test_notices_are_shown_with_their_progress(home: Installation) -> None:
     assert "120 of 365" in page
     assert page.count("<progress") == 1
     assert "The disk is getting full." in page
+    # While data is still arriving, what cannot be answered yet is not called broken.
+    assert "Being prepared…" in card(page, "Gone")
+    with home.state.begin() as connection:
+        connection.execute(notice.delete())
 
 
 def test_a_source_that_fails_is_said_with_the_age_of_its_copy(page: str) -> None:

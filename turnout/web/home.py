@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from litestar import Response, get
 
@@ -34,12 +34,16 @@ async def show_home(request: Visit) -> Response[str]:
     freshness, cards = await asyncio.gather(
         read_status(request.rooms), asyncio.gather(*(_card(request, clip) for clip in pinned))
     )
+    told = await asyncio.to_thread(notices, request.rooms.state)
+    if any(notice.total for notice in told):
+        # Data is still arriving: what cannot be answered yet is being prepared, not broken.
+        cards = [replace(card, problem=None) for card in cards]
     return request.page(
         "home.html",
         cards=cards,
         clips_count=len(clips),
         freshness=freshness,
-        notices=await asyncio.to_thread(notices, request.rooms.state),
+        notices=told,
         is_preparing=any(card.face is None and card.problem is None for card in cards),
     )
 
