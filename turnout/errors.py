@@ -1,7 +1,7 @@
 """Every error family. A family says who must act; its docstring is its default message.
 
 Errors are raised deep in the house and become a status code in `web/responses.py` or an exit
-code in `cli.py`, and nowhere else.
+code in `cli/`, and nowhere else.
 """
 
 from __future__ import annotations
