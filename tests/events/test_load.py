@@ -415,3 +415,18 @@ def test_the_ancestors_join_runs_as_written(house: House) -> None:
         ON userdata.person_uuid = analytics.user_id
     """
     assert house.rows(sql) == [{"company_uuid": "acme"}]
+
+
+def test_what_the_door_knew_already_is_counted_as_a_duplicate(house: House) -> None:
+    house.receive(track("a"))
+    known = {"id": "a", "source": "web", "schema": "analytics"}
+    known |= {"received_at": "2026-03-04T10:20:30.000Z", "duplicate": True}
+    house.keep([json.dumps(known, separators=(",", ":")).encode() + b"\n"])
+    load = house.load()
+    assert (load.received, load.stored, load.duplicates) == (2, 1, 1)
+    assert house.row("SELECT * EXCLUDE (loaded_at) FROM _turnout.duplicate_events") == {
+        "id": "a",
+        "source": "web",
+        "schema_name": "analytics",
+        "received_at": datetime.fromisoformat("2026-03-04T10:20:30"),
+    }

@@ -178,7 +178,7 @@ class FamilyShaper:
             return NO_DISCARDS
         return self._engine.table(
             "SELECT ?::VARCHAR AS table_name, id AS row_id, received_at, "
-            f"unnest(_misfits, recursive := true), {self._loaded_at} AS uuid_ts "
+            f"unnest(_misfits, recursive := true), {self._loaded_at} AS uuid_ts, _source AS source "
             "FROM misfit_rows",
             [f"{table.schema}.{table.name}"],
             misfit_rows=rows,

@@ -29,6 +29,7 @@ POINTERS = {
     "received": "/received_at",
     "sent_around": "/sent_at",
     "reason": "/reason",
+    "duplicate": "/duplicate",
     "event": "/event/event",
     "sent_inside": "/event/sentAt",
     "called": "/event/timestamp",
@@ -65,7 +66,8 @@ def message_sql(source: str) -> str:
         FROM (
             SELECT line, {places["id"]} AS id, {places["type"]} AS type,
                 {places["schema"]} AS schema, {places["source"]} AS source,
-                {places["reason"]} AS reason, {_base(places["type"])} AS base,
+                {places["reason"]} AS reason, {places["duplicate"]} = 'true' AS is_duplicate,
+                {_base(places["type"])} AS base,
                 CASE WHEN {places["type"]} = 'track' THEN {places["event"]} ELSE '' END AS event,
                 {ids},
                 TRY_CAST({places["received"]} AS TIMESTAMP) AS received_at,

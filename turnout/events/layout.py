@@ -82,9 +82,23 @@ REJECTED = Table(
     (
         Column("id", Type.TEXT),
         Column("source", Type.TEXT),
+        Column("schema_name", Type.TEXT),
         Column("received_at", Type.TIME),
         Column("reason", Type.TEXT),
         Column("head", Type.TEXT),
+        Column("loaded_at", Type.TIME),
+    ),
+)
+# Events that came again: known at the door already, or only met in the warehouse.
+DUPLICATES = Table(
+    BOOKS,
+    "duplicate_events",
+    (
+        Column("id", Type.TEXT),
+        Column("source", Type.TEXT),
+        Column("schema_name", Type.TEXT),
+        Column("received_at", Type.TIME),
+        Column("loaded_at", Type.TIME),
     ),
 )
 DISCARDS = Table(
@@ -98,7 +112,34 @@ DISCARDS = Table(
         Column("reason", Type.TEXT),
         Column("received_at", Type.TIME),
         Column("uuid_ts", Type.TIME),
+        Column("source", Type.TEXT),
     ),
+)
+# By the hour of arrival: received = stored + duplicates + rejected, of each source.
+SOURCE_COUNTS = Table(
+    BOOKS,
+    "source_counts",
+    (
+        Column("source", Type.TEXT),
+        Column("hour", Type.TIME),
+        Column("received", Type.INTEGER),
+        Column("stored", Type.INTEGER),
+        Column("duplicates", Type.INTEGER),
+        Column("rejected", Type.INTEGER),
+    ),
+    key=("source", "hour"),
+)
+# What somebody should know about a table: a limit it has reached, said once.
+NOTICES = Table(
+    BOOKS,
+    "notices",
+    (
+        Column("subject", Type.TEXT),
+        Column("reason", Type.TEXT),
+        Column("sentence", Type.TEXT),
+        Column("noticed_at", Type.TIME),
+    ),
+    key=("subject", "reason"),
 )
 LOADS = Table(
     BOOKS,
@@ -125,4 +166,4 @@ def event_table(schema: str, name: str) -> Table:
     return Table(schema, name, EVENT_COLUMNS, KEY)
 
 
-BOOK_TABLES = (OFFSETS, REJECTED, DISCARDS, LOADS)
+BOOK_TABLES = (OFFSETS, REJECTED, DUPLICATES, DISCARDS, SOURCE_COUNTS, NOTICES, LOADS)

@@ -44,11 +44,12 @@ class Load:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What became of some lines; the `rejected` ones are not written yet."""
+    """What became of some lines; `rejected` and `repeats` (at the door) are not written yet."""
 
     received: int
     stored: int
     rejected: pa.Table
+    repeats: pa.Table
 
 
 class Loader:
@@ -111,7 +112,7 @@ class Loader:
         parts, bad = sift(text.removesuffix(b"\n").split(b"\n"), self._load_part)
         refused = as_rejected([line for line, _ in bad])
         with self._transaction() as transaction:
-            parts.append(Part(refused.num_rows, 0, refused))
+            parts.append(Part(refused.num_rows, 0, refused, refused.slice(0, 0).select(["id"])))
             load = self._conclude(transaction, found, parts, started)
         if bad:
             # Kinds only: an engine's sentence may quote a value.
@@ -145,7 +146,7 @@ class Loader:
         )
         stored = writing.write(unit)
         self._catalog = writing.catalog
-        return Part(unit.received, stored, unit.rejected)
+        return Part(unit.received, stored, unit.rejected, unit.repeats)
 
     def _conclude(
         self,
@@ -156,8 +157,12 @@ class Loader:
     ) -> Load:
         """The books: what was rejected, how far the journal is loaded, what this load did."""
         for part in parts:
-            with failing_in(layout.REJECTED):
-                transaction.append(layout.REJECTED, part.rejected)
+            for table, rows in (
+                (layout.REJECTED, part.rejected),
+                (layout.DUPLICATES, part.repeats),
+            ):
+                with failing_in(table):
+                    transaction.append(table, rows)
         received, stored, rejected = (
             sum(part.received for part in parts),
             sum(part.stored for part in parts),
@@ -177,12 +182,16 @@ class Loader:
 
     def _create_first_tables(self) -> None:
         tables = [*layout.BOOK_TABLES, *layout.core_tables(layout.DEFAULT_SCHEMA)]
-        if all(table.name in self._catalog.get(table.schema, {}) for table in tables):
+        if all(self._has(table) for table in tables):
             return
         with self._warehouse.transaction() as transaction:
             for table in tables:
                 transaction.prepare(table)
         self._refresh()
+
+    def _has(self, table: Table) -> bool:
+        known = self._catalog.get(table.schema, {}).get(table.name)
+        return known is not None and all(known.column(column.name) for column in table.columns)
 
     def _refresh(self) -> None:
         """Learn tables and positions from the warehouse: at the start, and after a failure."""

@@ -28,8 +28,8 @@ class Unit:
     """All that one load writes, before the warehouse says which messages it has already."""
 
     received: int
-    repeated: int
     rejected: pa.Table
+    repeats: pa.Table
     families: list[Family] = field(default_factory=list)
 
 
@@ -48,8 +48,13 @@ class Shaper:
         lines = split_lines(text)
         rejected = self._read_heads(lines, loaded_at)
         targets = self._route(catalog)
-        [(kept, bad_times)] = self.engine.rows("SELECT count(*), count(bad_time) FROM routed")
-        unit = Unit(lines.num_rows, lines.num_rows - rejected.num_rows - kept, rejected)
+        [(bad_times,)] = self.engine.rows("SELECT count(bad_time) FROM routed")
+        repeats = self.engine.table(
+            "SELECT id, source, schema AS schema_name, received_at, ?::TIMESTAMP AS loaded_at "
+            "FROM message WHERE is_duplicate",
+            [loaded_at.replace(tzinfo=None)],
+        )
+        unit = Unit(lines.num_rows, rejected, repeats)
         work = Work(self.engine, self._discovery, loaded_at, bad_times > 0)
         for (schema, type_), members in itertools.groupby(
             targets, key=lambda target: (target.schema, target.type)
@@ -68,8 +73,11 @@ class Shaper:
             broken = self._set_broken_aside(lines, loaded_at)
             self.engine.execute(message_sql("whole"))
         rejected = self.engine.table(
-            "SELECT id, source, received_at, coalesce(reason, 'unknown_type') AS reason, "
-            "json_extract_string(line, '/head') AS head FROM message WHERE base IS NULL"
+            "SELECT id, source, schema AS schema_name, received_at, "
+            "coalesce(reason, 'unknown_type') AS reason, "
+            "json_extract_string(line, '/head') AS head, ?::TIMESTAMP AS loaded_at "
+            "FROM message WHERE base IS NULL AND is_duplicate IS DISTINCT FROM true",
+            [loaded_at.replace(tzinfo=None)],
         )
         return rejected if broken is None else pa.concat_tables([rejected, broken])
 
@@ -79,8 +87,9 @@ class Shaper:
             lines=lines,
         )
         return self.engine.table(
-            "SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS source, ?::TIMESTAMP AS received_at, "
-            f"'not_json' AS reason, left(line, {HEAD_CHARS_MAX}) AS head "
+            "SELECT NULL::VARCHAR AS id, NULL::VARCHAR AS source, NULL::VARCHAR AS schema_name, "
+            "$1::TIMESTAMP AS received_at, 'not_json' AS reason, "
+            f"left(line, {HEAD_CHARS_MAX}) AS head, $1::TIMESTAMP AS loaded_at "
             "FROM lines WHERE NOT json_valid(line)",
             [loaded_at.replace(tzinfo=None)],
             lines=lines,
