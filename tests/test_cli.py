@@ -37,6 +37,18 @@ def test_a_key_is_made_listed_and_revoked(tmp_path: Path) -> None:
     assert turnout("key", "revoke", "unknown", home=tmp_path).returncode == 7
 
 
+def test_a_key_is_made_for_where_it_lives_and_changed(tmp_path: Path) -> None:
+    key = turnout(
+        "key", "add", "website", "--kind=browser", "--origin=https://a.example", home=tmp_path
+    ).stdout.strip()
+    assert "browser" in turnout("key", "list", home=tmp_path).stdout
+    assert turnout("key", "change", key, "--kind=mobile", home=tmp_path).stdout == "Changed.\n"
+    assert "mobile" in turnout("key", "list", home=tmp_path).stdout
+    said = turnout("key", "change", key, "--ip=sell", home=tmp_path)
+    assert said.returncode == 9
+    assert "keep, truncate, drop" in said.stderr
+
+
 def test_sign_in_prints_a_new_link_each_time(tmp_path: Path) -> None:
     first = turnout("sign-in", home=tmp_path).stdout
     second = turnout("sign-in", home=tmp_path).stdout

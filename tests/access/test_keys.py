@@ -46,3 +46,50 @@ def test_a_source_needs_a_name_that_fits_a_line(state: State, source: str) -> No
 def test_a_schema_must_be_a_plain_name_of_its_own(state: State, schema: str) -> None:
     with pytest.raises(BadRequest):
         WriteKeys(state).create("web", schema)
+
+
+def test_a_key_keeps_where_it_lives_and_what_it_may(state: State) -> None:
+    made = WriteKeys(state).create(
+        "web",
+        kind="browser",
+        origins=["https://App.example.com/", "null", "https://app.example.com"],
+        ip="drop",
+        rate_per_s=20,
+    )
+    assert made.origins == ("https://app.example.com", "null")
+    assert WriteKeys(state).active() == {made.key: made}
+
+
+def test_a_change_touches_only_what_it_names(state: State) -> None:
+    keys = WriteKeys(state)
+    made = keys.create("web", kind="browser", origins=["http://localhost:3000"], rate_per_s=5)
+    assert keys.change(made.key) == made
+    assert keys.change(made.key, ip="keep").ip == "keep"
+    freed = keys.change(made.key, origins=[], rate_per_s=0)
+    assert (freed.kind, freed.origins, freed.ip, freed.rate_per_s) == ("browser", (), "keep", None)
+    assert keys.active() == {made.key: freed}
+
+
+def test_changing_what_is_no_key_is_said(state: State) -> None:
+    with pytest.raises(NotFound):
+        WriteKeys(state).change("nothing", ip="keep")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["", "example.com", "https://", "https://a.example/path", "https://a b", "https://a:b", "*"],
+)
+def test_an_origin_is_a_scheme_and_a_host(state: State, origin: str) -> None:
+    with pytest.raises(BadRequest, match="origin"):
+        WriteKeys(state).create("web", origins=[origin])
+
+
+def test_words_and_rates_that_mean_nothing_are_refused(state: State) -> None:
+    keys = WriteKeys(state)
+    key = keys.create("web").key
+    with pytest.raises(BadRequest, match="server, browser, mobile"):
+        keys.change(key, kind="fridge")  # type: ignore[arg-type] # as from a form
+    with pytest.raises(BadRequest, match="keep, truncate, drop"):
+        keys.change(key, ip="sell")  # type: ignore[arg-type] # as from a form
+    with pytest.raises(BadRequest, match="requests a second"):
+        keys.change(key, rate_per_s=-1)

@@ -80,6 +80,14 @@ write_key = sa.Table(
     sa.Column("schema", sa.Text, nullable=False),
     sa.Column("created_at", Utc, nullable=False),
     sa.Column("revoked_at", Utc),
+    # 'server', 'browser' or 'mobile': where the key lives, and so who can read it.
+    sa.Column("kind", sa.Text, nullable=False, server_default="server"),
+    # Web origins it may be used from, with spaces between them; '' means any.
+    sa.Column("origins", sa.Text, nullable=False, server_default=""),
+    # What becomes of senders' addresses: 'keep', 'truncate' or 'drop'.
+    sa.Column("ip", sa.Text, nullable=False, server_default="truncate"),
+    # Requests a second; NULL means no limit.
+    sa.Column("rate_per_s", sa.Integer),
 )
 
 # A saved query with an address. Its SQL lives in its newest version.
