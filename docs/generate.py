@@ -21,6 +21,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "journal": config.Journal,
     "warehouse": config.Warehouse,
     "clips": config.Clips,
+    "metrics": config.Metrics,
     "sources.<name>": config.Source,
     "sources.<name>.tables.<table>": config.TableSelection,
 }

@@ -20,7 +20,7 @@ import uvloop
 from granian.constants import Interfaces
 from granian.server.embed import Server
 
-from turnout import logs
+from turnout import logs, meters
 from turnout.access.keys import WriteKeys
 from turnout.config import Config, load_config
 from turnout.errors import TurnoutError
@@ -44,7 +44,9 @@ def main() -> None:
     try:
         config = load_config(Path(home))
         with child_lock(config, child):
+            meters.share(config.meters_folder)
             uvloop.run(run(config, int(supervisor)))
+            meters.write()
         # Everything is closed. What is left is the interpreter's own end, in which threads of
         # the HTTP server may still abort the process.
         os._exit(0)

@@ -116,6 +116,18 @@ class Clips(Struct, frozen=True, forbid_unknown_fields=True):
     bytes_max: Annotated[Count, Meta(description="Bytes kept of one answer.")] = 256 * 1024**2
 
 
+class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
+    """What Prometheus reads at `/metrics` of both ports."""
+
+    token: Annotated[
+        str,
+        Meta(
+            description="Bearer token that opens /metrics to other machines; empty means to none.",
+            extra={"secret": True},
+        ),
+    ] = ""
+
+
 class TableSelection(Struct, frozen=True, forbid_unknown_fields=True):
     """One table of a source, and the columns of it that are copied. Nothing else is read."""
 
@@ -149,6 +161,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     journal: Journal = Journal()
     warehouse: Warehouse = Warehouse()
     clips: Clips = Clips()
+    metrics: Metrics = Metrics()
     sources: dict[str, Source] = {}
     home: Path = Path()
 
@@ -167,6 +180,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def cache_folder(self) -> Path:
         return self.data_folder / "cache"
+
+    @property
+    def meters_folder(self) -> Path:
+        return self.data_folder / "meters"
 
     @property
     def warehouse_file(self) -> Path:
@@ -367,7 +384,11 @@ def _walk(value: Struct, prefix: str) -> Iterator[tuple[str, str, str]]:
         else:
             meta = _meta(hint)
             secret = bool(meta and meta.extra and meta.extra.get("secret"))
-            yield dotted, hide_password(item) if secret else str(item), _sentence(meta)
+            yield dotted, _hidden(item) if secret else str(item), _sentence(meta)
+
+
+def _hidden(secret: str) -> str:
+    return hide_password(secret) if "://" in secret else "•••" * bool(secret)
 
 
 def _hints(struct: type[Struct]) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import structlog
 
+from turnout import meters
 from turnout.access.people import People
 from turnout.access.secret import secret_key
 from turnout.config import Collector, Config, Web
@@ -51,6 +52,7 @@ def prepared_home(config: Config, children: Sequence[str] = CHILDREN) -> Iterato
         if "app" in children:
             held.enter_context(_held_port("web", config.web))
         prepare_state(config)
+        meters.clear(config.meters_folder)
         yield
 
 

@@ -20,6 +20,7 @@ from turnout.web import (
     health,
     home,
     login,
+    metrics,
     public,
     responses,
     share,
@@ -60,6 +61,7 @@ ROUTES = [
     login.claim,
     health.show_health,
     health.show_readiness,
+    metrics.show_metrics,
     assets.show_asset,
     assets.show_favicon,
 ]

@@ -1,0 +1,33 @@
+"""Who may read the meters: this machine, or whoever holds the token."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+
+REFUSAL = (
+    "Metrics are for this machine, or for whoever sends the token of [metrics] in turnout.toml as "
+    "'Authorization: Bearer <token>'."
+)
+
+
+def may_read(*, peer: str, is_forwarded: bool, authorization: str, token: str) -> bool:
+    """Whether a request may see the meters.
+
+    `peer` is the address it comes from, and `is_forwarded` says that it has an X-Forwarded-For or
+    Forwarded header: a proxy on this machine passes on requests from anywhere. An empty `token`
+    opens to nobody.
+    """
+    scheme, _, given = authorization.partition(" ")
+    if token and scheme.lower() == "bearer":
+        return hmac.compare_digest(given.strip().encode(), token.encode())
+    return not is_forwarded and _is_loopback(peer)
+
+
+def _is_loopback(peer: str) -> bool:
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    inner = getattr(address, "ipv4_mapped", None)
+    return bool((inner or address).is_loopback)
