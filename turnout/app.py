@@ -13,7 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 import uvloop
@@ -32,6 +32,8 @@ KEYS_RELOAD_S = 1.0
 ORPHAN_CHECK_S = 0.5
 # Time for requests in flight to end after SIGTERM; less than the supervisor's patience.
 DRAIN_S = 2.0
+
+Answer = TypeVar("Answer")
 
 log = structlog.get_logger()
 
@@ -90,7 +92,8 @@ async def run_app(config: Config, supervisor: int) -> None:
     from turnout.clips.follower import Follower
     from turnout.clips.runner import Runner
     from turnout.events.load import Loader
-    from turnout.jobs import jobs_of, run_jobs
+    from turnout.jobs import Desk, jobs_of, run_jobs, sources_of
+    from turnout.state.request import Requests
     from turnout.warehouse import open_warehouse
     from turnout.web.rooms import Rooms
     from turnout.web.site import build_site
@@ -120,8 +123,14 @@ async def run_app(config: Config, supervisor: int) -> None:
             warehouse=warehouse,
             backlog_bytes=loader.backlog_bytes,
         )
-        jobs = asyncio.create_task(run_jobs(jobs_of(config, state, warehouse, loader, follower)))
+        copies = sources_of(config, warehouse, follower)
+        desk = Desk(config, warehouse, loader, follower, copies)
+        loop = asyncio.get_running_loop()
+        desk.serve(Requests(state), lambda: _wait_for(answers.forget(), loop))
+        listed = jobs_of(config, loader, follower, desk, copies.values())
+        jobs = asyncio.create_task(run_jobs(listed))
         closing.push_async_callback(_cancel, jobs)
+        closing.callback(desk.close)
         server = _server(build_site(rooms), config.web.host, config.web.port, Interfaces.ASGI)
         await _serve_until_stopped(server, _stop_asked(supervisor))
 
@@ -177,6 +186,11 @@ async def _reload_keys(collector: Any, keys: WriteKeys) -> None:
         except Exception:  # the keys known so far keep working; the next try may succeed
             log.exception("write keys could not be read")
         await asyncio.sleep(KEYS_RELOAD_S)
+
+
+def _wait_for(work: Coroutine[Any, Any, Answer], loop: asyncio.AbstractEventLoop) -> Answer:
+    """Have `loop` do it, from a thread of a job."""
+    return asyncio.run_coroutine_threadsafe(work, loop).result()
 
 
 async def _cancel(task: asyncio.Task[Any]) -> None:

@@ -111,6 +111,10 @@ class LoadFailed(TurnoutError):
     """Events could not be loaded; they stay in the journal and loading is tried again."""
 
 
+class Stopped(TurnoutError):
+    """Stopped as asked, where nothing is left half done; run it again to finish it."""
+
+
 class SourceUnavailable(TurnoutError):
     """The source database cannot be reached right now."""  # nobody acts: it is retried
 

@@ -24,7 +24,7 @@ from turnout.clips.follower import Follower, Snapshot
 from turnout.clips.reads import Change, changes, schemas_read
 from turnout.clips.result import Result
 from turnout.clips.runner import Ran, Runner
-from turnout.clips.shelf import Entry, Label, load, open_result, store, sweep, tidy
+from turnout.clips.shelf import Entry, Label, clear, load, open_result, store, sweep, tidy
 from turnout.errors import Busy, NoSnapshot, TurnoutError
 
 log = structlog.get_logger()
@@ -95,6 +95,15 @@ class Answers:
             return await asyncio.to_thread(open_result, self._folder, label)
         finally:
             into.unlink(missing_ok=True)
+
+    async def forget(self) -> int:
+        """Drop every kept answer, also from the disk; how many files there were.
+
+        A run on an older snapshot that is under way ends first, so that nothing of it stays.
+        """
+        await asyncio.gather(*self._flights.values(), return_exceptions=True)
+        self._entries.clear()
+        return await asyncio.to_thread(clear, self._folder)
 
     async def close(self) -> None:
         """Wait for no run any more."""

@@ -104,6 +104,14 @@ def tidy(folder: Path) -> None:
             path.unlink(missing_ok=True)
 
 
+def clear(folder: Path) -> int:
+    """Remove every kept answer, labels and rows; how many files there were."""
+    files = [path for path in folder.iterdir() if path.suffix in {".json", ".arrow", ".part"}]
+    for path in files:
+        path.unlink(missing_ok=True)
+    return len(files)
+
+
 def sweep(folder: Path, bytes_max: int) -> None:
     """Delete the answers that ran longest ago until the rest fits."""
     labels = [(path, read_label(path)) for path in folder.glob("*.json")]

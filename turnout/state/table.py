@@ -145,14 +145,22 @@ notice = sa.Table(
 )
 
 # Work asked of the running app from outside its process, such as `turnout sync`.
-# `outcome` is a sentence, written with `finished_at`; `failed` says which kind.
+# `parameters` and `result` are JSON objects; `parameters` is emptied at the end. `doing`, `done`
+# and `total` draw a progress bar when `total` is not zero. `outcome` is a sentence, written with
+# `finished_at`; `failed` says which kind.
 job_request = sa.Table(
     "job_request",
     metadata,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("job", sa.Text, nullable=False),
+    sa.Column("parameters", sa.Text),
     sa.Column("requested_at", Utc, nullable=False),
+    sa.Column("doing", sa.Text),
+    sa.Column("done", sa.Integer),
+    sa.Column("total", sa.Integer),
+    sa.Column("stop_asked_at", Utc),
     sa.Column("finished_at", Utc),
     sa.Column("failed", sa.Boolean),
     sa.Column("outcome", sa.Text),
+    sa.Column("result", sa.Text),
 )

@@ -1,0 +1,8 @@
+"""What runs when, and what the running app does when it is asked."""
+
+from turnout.jobs.desk import Desk
+from turnout.jobs.job import Job, run_jobs
+from turnout.jobs.timetable import jobs_of, sources_of
+from turnout.jobs.turns import Turns
+
+__all__ = ["Desk", "Job", "Turns", "jobs_of", "run_jobs", "sources_of"]

@@ -1,0 +1,141 @@
+"""The desk: does what is asked of whoever holds the warehouse, and says how far it is.
+
+The running app answers requests from its state database; a command that finds no app running
+opens the warehouse itself and does the same work here.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import structlog
+
+from turnout import sync
+from turnout.clips.follower import Follower
+from turnout.config import Config
+from turnout.errors import BadRequest, Stopped, TurnoutError
+from turnout.events.load import Loader
+from turnout.events.upkeep import Report, Tell, Upkeep
+from turnout.jobs.source import SourceCopy
+from turnout.jobs.turns import Turns
+from turnout.state.request import Outcome, Request, Requests
+from turnout.warehouse import Warehouse
+
+# How far it is, is written down this often.
+NOTE_EVERY_S = 0.2
+# What can be done about events, by its word.
+WORKS: Mapping[str, Callable[[Upkeep, Mapping[str, Any]], Report]] = {}
+
+log = structlog.get_logger()
+
+
+class Desk:
+    """Does one thing after the other; `close` ends what runs where nothing is left half done."""
+
+    def __init__(
+        self,
+        config: Config,
+        warehouse: Warehouse,
+        loader: Loader,
+        follower: Follower,
+        copies: Mapping[str, SourceCopy],
+    ) -> None:
+        self.turns = Turns()
+        self.forget_answers: Callable[[], int] = lambda: 0
+        self._config = config
+        self._warehouse = warehouse
+        self._loader = loader
+        self._follower = follower
+        self._copies = copies
+        self._closing = threading.Event()
+
+    def serve(self, requests: Requests, forget_answers: Callable[[], int]) -> None:
+        """Answer `requests` from now on, with a way to drop the answers that pages hold."""
+        self._requests = requests
+        self.forget_answers = forget_answers
+
+    def close(self) -> None:
+        """End what runs. A request cut off is begun again by the next app."""
+        self._closing.set()
+
+    def answer_all(self) -> None:
+        """Do all that waits."""
+        for request in self._requests.waiting():
+            if self._closing.is_set():
+                return
+            outcome = self._answered(request)
+            if outcome is None:
+                return
+            self._requests.finish(request.number, outcome)
+
+    def do(self, job: str, parameters: Mapping[str, Any], tell: Tell) -> Report:
+        """Do `job`. Raises what goes wrong, and what `tell` raises."""
+        word, _, rest = job.partition(" ")
+        if word == "sync":
+            return self._sync(rest, tell)
+        if word != "events":
+            raise BadRequest(f"This Turnout knows no job '{job}'.")
+        return self._keep_up(rest, parameters, tell)
+
+    def _answered(self, request: Request) -> Outcome | None:
+        """None when it was cut off by `close`."""
+        try:
+            report = self.do(request.job, request.parameters, self._teller(request.number))
+        except Stopped as stop:
+            return None if self._closing.is_set() else Outcome(True, str(stop), {})
+        except TurnoutError as error:
+            return Outcome(True, str(error), {})
+        except Exception:
+            # What it was asked with may name a person, and never reaches a log.
+            log.exception("request failed", job=request.job)
+            return Outcome(True, "It failed inside; the log says more.", {})
+        return Outcome(report.failed, report.sentence, report.result)
+
+    def _sync(self, name: str, tell: Tell) -> Report:
+        if name not in self._copies:
+            raise BadRequest(f"There is no source '{name}' in turnout.toml.")
+
+        def progress(at: sync.Progress) -> None:
+            tell(f"{name}.{at.table}", at.rows, max(at.rows_estimated, at.rows))
+
+        run = self._copies[name].copy(progress)
+        self._follower.publish(now=datetime.now(UTC))
+        return Report(run.sentence)
+
+    def _keep_up(self, word: str, parameters: Mapping[str, Any], tell: Tell) -> Report:
+        work = Upkeep(
+            self._config.journal_folder,
+            self._config.data_folder / "receipts",
+            self._warehouse,
+            self._loader,
+            tell,
+        )
+        if word not in WORKS:
+            raise BadRequest(f"This Turnout knows no work '{word}' on events.")
+        with self.turns.upkeep():
+            report = WORKS[word](work, parameters)
+        if report.changed:
+            self._follower.publish(now=datetime.now(UTC))
+        if report.erased:
+            self.forget_answers()
+        return report
+
+    def _teller(self, number: int) -> Tell:
+        noted_at = 0.0
+
+        def tell(doing: str, done: int, total: int) -> None:
+            nonlocal noted_at
+            if self._closing.is_set():
+                raise Stopped
+            now = time.monotonic()
+            if now - noted_at < NOTE_EVERY_S:
+                return
+            noted_at = now
+            if self._requests.note(number, doing, done, total):
+                raise Stopped
+
+        return tell

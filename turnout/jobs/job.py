@@ -1,0 +1,59 @@
+"""A job, and the loop that runs each at its pace.
+
+A job is an ordinary function that blocks in a thread. One that fails is logged, waits, and runs
+again: nothing here ends because of one bad run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from turnout.errors import TurnoutError, WarehouseUnavailable
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to do again and again; `work` may return its own pause in seconds."""
+
+    name: str
+    every_s: float
+    work: Callable[[], float | None]
+
+
+async def run_jobs(jobs: Sequence[Job]) -> None:
+    """Run every job at its pace until cancelled; a run that has begun is finished first."""
+    await asyncio.gather(*(_repeat(job) for job in jobs))
+
+
+async def _repeat(job: Job) -> None:
+    while True:
+        pause_s = await _finish(job)
+        await asyncio.sleep(job.every_s if pause_s is None else pause_s)
+
+
+async def _finish(job: Job) -> float | None:
+    """Run once to the end, also when cancelled meanwhile: the thread cannot be stopped anyway."""
+    running = asyncio.create_task(asyncio.to_thread(_run, job))
+    try:
+        return await asyncio.shield(running)
+    except asyncio.CancelledError:
+        await running
+        raise
+
+
+def _run(job: Job) -> float | None:
+    try:
+        return job.work()
+    except WarehouseUnavailable as error:
+        log.info("job waits", job=job.name, problem=str(error))
+    except TurnoutError as error:
+        log.error("job failed", job=job.name, problem=str(error))
+    except Exception:
+        log.exception("job failed", job=job.name)
+    return None

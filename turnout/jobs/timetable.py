@@ -1,0 +1,76 @@
+"""What runs when: the list of all jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from turnout.clips.follower import Follower
+from turnout.config import Config
+from turnout.events import journal
+from turnout.events.load import Loader
+from turnout.jobs.desk import Desk
+from turnout.jobs.job import Job
+from turnout.jobs.source import SourceCopy
+from turnout.jobs.turns import Turns
+from turnout.warehouse import Warehouse
+
+PUBLISH_EVERY_S = 0.25
+REQUESTS_EVERY_S = 0.5
+RETIRE_EVERY_S = 3600.0
+
+log = structlog.get_logger()
+
+
+def jobs_of(
+    config: Config,
+    loader: Loader,
+    follower: Follower,
+    desk: Desk,
+    copies: Iterable[SourceCopy],
+) -> list[Job]:
+    """All of the app's jobs."""
+    turns = desk.turns
+    return [
+        Job("load", config.warehouse.load_every_s, lambda: _load(loader, follower, turns)),
+        Job("publish", PUBLISH_EVERY_S, lambda: _publish(follower)),
+        Job("requests", REQUESTS_EVERY_S, desk.answer_all),
+        Job("retire", RETIRE_EVERY_S, lambda: _retire(config, loader, turns)),
+        *(Job(f"sync {copy.name}", copy.source.every_s, copy.run) for copy in copies),
+    ]
+
+
+def sources_of(config: Config, warehouse: Warehouse, follower: Follower) -> dict[str, SourceCopy]:
+    """The copying of each source, by its name."""
+    return {
+        name: SourceCopy(name, source, warehouse, follower)
+        for name, source in config.sources.items()
+    }
+
+
+def _load(loader: Loader, follower: Follower, turns: Turns) -> float | None:
+    """Load until nothing is left; only then is the warehouse as new as the journal."""
+    while not turns.is_wanted:
+        began = datetime.now(UTC)
+        with turns.loading():
+            unit = loader.load()
+        if unit is None:
+            follower.note("analytics", began)
+            return None
+        log.info(
+            "loaded", received=unit.received, stored=unit.stored, duplicates=unit.duplicates,
+            rejected=unit.rejected, duration_s=round(unit.duration_s, 3),
+        )  # fmt: skip
+    return None
+
+
+def _publish(follower: Follower) -> None:
+    follower.publish_if_due(now=datetime.now(UTC))
+
+
+def _retire(config: Config, loader: Loader, turns: Turns) -> None:
+    before = datetime.now(UTC) - timedelta(days=config.journal.keep_days)
+    with turns.upkeep():
+        journal.retire(config.journal_folder, loader.positions, before=before)
