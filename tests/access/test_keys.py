@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import pytest
 
 from turnout.access.keys import WriteKeys
@@ -93,3 +95,14 @@ def test_words_and_rates_that_mean_nothing_are_refused(state: State) -> None:
         keys.change(key, ip="sell")  # type: ignore[arg-type] # as from a form
     with pytest.raises(BadRequest, match="requests a second"):
         keys.change(key, rate_per_s=-1)
+
+
+def test_a_key_remembers_when_it_was_last_used(state: State) -> None:
+    keys = WriteKeys(state)
+    old, new = keys.create("web"), keys.create("web")
+    monday, tuesday = (datetime(2026, 11, day, 9, tzinfo=UTC) for day in (16, 17))
+    keys.note_uses({})
+    keys.note_uses({old.key: tuesday, "of nobody": tuesday})
+    keys.note_uses({old.key: monday})  # told late by another collector
+    used = {key.key: key.last_used_at for key in keys.list()}
+    assert used == {old.key: tuesday, new.key: None}

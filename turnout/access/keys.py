@@ -49,6 +49,7 @@ class WriteKey:
     origins: tuple[str, ...] = ()
     ip: IpPolicy = "truncate"
     rate_per_s: int | None = None
+    last_used_at: datetime | None = None
 
 
 class WriteKeys:
@@ -123,6 +124,19 @@ class WriteKeys:
         self._update(
             key, {"revoked_at": sa.func.coalesce(write_key.c.revoked_at, datetime.now(UTC))}
         )
+
+    def note_uses(self, used_at: Mapping[str, datetime]) -> None:
+        """Remember when keys were last used: key → time. Keys that are not ours are passed over."""
+        if not used_at:
+            return
+        with self._state.begin() as connection:
+            for key, at in used_at.items():
+                connection.execute(
+                    write_key.update()
+                    .where(write_key.c.key == key)
+                    .where(sa.func.coalesce(write_key.c.last_used_at, at) <= at)
+                    .values(last_used_at=at)
+                )
 
     def _update(self, key: str, changes: Mapping[str, Any]) -> None:
         with self._state.begin() as connection:

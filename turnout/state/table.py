@@ -88,6 +88,7 @@ write_key = sa.Table(
     sa.Column("ip", sa.Text, nullable=False, server_default="truncate"),
     # Requests a second; NULL means no limit.
     sa.Column("rate_per_s", sa.Integer),
+    sa.Column("last_used_at", Utc),
 )
 
 # A saved query with an address. Its SQL lives in its newest version.
