@@ -1,8 +1,9 @@
 # Two commands do everything on a fresh machine with Python 3.11+: make demo, make test.
-# All of it lives in .venv; nothing is installed anywhere else.
+# All of it lives in .venv and .clients; nothing is installed anywhere else.
 
 VENV := .venv
 BIN := $(VENV)/bin
+CLIENTS := .clients
 # The first Python 3.11 or newer that really starts; PYTHON=… chooses another.
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -36,7 +37,12 @@ check: setup ## format, lint, types, the house's imports, docs
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/pytest -q tests/docs
 
-test: setup ## every test
+# Other people's libraries, to test with; without them those tests skip, and say so.
+$(CLIENTS)/.ready: $(VENV)/.ready tests/sdk/install.py tests/sdk/package-lock.json $(wildcard tests/sdk/python/*.txt)
+	@echo "Installing the libraries to test with into $(CLIENTS)"
+	@$(BIN)/python -m tests.sdk.install || echo "They cannot be had now; their tests will be skipped."
+
+test: setup $(CLIENTS)/.ready ## every test
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
 
 bench: setup ## each figure as: name value unit ratio-to-baseline
@@ -52,5 +58,5 @@ golden: setup ## rewrite the golden files, for reading in review
 docs: setup ## rewrite the generated reference pages
 	@$(BIN)/python -m docs.generate
 
-clean: ## remove .venv and the demo's home
-	rm -rf $(VENV) $(HOME_FOLDER)
+clean: ## remove .venv, .clients and the demo's home
+	rm -rf $(VENV) $(CLIENTS) $(HOME_FOLDER)

@@ -1,0 +1,64 @@
+"""Libraries for servers, unchanged but for host and key, all six calls each, on a bad network.
+
+They send at the same time, so that the file takes as long as the slowest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import pytest
+
+from tests.running import Turnout
+from tests.sdk import ledger
+from tests.sdk.clients.send import TRACKS
+from tests.sdk.libraries import LIBRARIES, Delivery
+from tests.sdk.mishap import plan
+from tests.sdk.proxy import Proxy
+
+BY_SLUG = pytest.mark.parametrize("slug", [library.slug for library in LIBRARIES])
+
+
+@pytest.fixture(scope="module")
+def deliveries(clients: None, turnout: Turnout) -> Iterator[dict[str, Delivery]]:
+    """By slug; each library has ended, and all its events can be queried."""
+    with ExitStack() as stack:
+        started: dict[str, Delivery] = {}
+        for seed, library in enumerate(LIBRARIES):
+            proxy = stack.enter_context(Proxy(turnout.config.collector.port, plan(seed)))
+            started[library.slug] = Delivery(library, turnout, proxy)
+            stack.callback(started[library.slug].end)
+        for slug, delivery in started.items():
+            code, said = delivery.finish()
+            assert code == 0, (slug, said)
+        turnout.wait_loaded()
+        yield started
+
+
+@BY_SLUG
+def test_every_event_arrives_once_though_the_network_is_hostile(
+    slug: str, turnout: Turnout, deliveries: dict[str, Delivery]
+) -> None:
+    proxy = deliveries[slug].proxy
+    assert proxy.plan == [], "a mishap never came"
+    ledger.assert_all_six(turnout, slug)
+    ledger.assert_counted(turnout, slug, TRACKS)
+
+
+@BY_SLUG
+def test_received_is_stored_and_duplicates_and_rejected(
+    slug: str, turnout: Turnout, deliveries: dict[str, Delivery]
+) -> None:
+    ledger.assert_balanced(turnout, slug, deliveries[slug].proxy)
+
+
+def test_every_load_balances_too(turnout: Turnout, deliveries: dict[str, Delivery]) -> None:
+    assert turnout.rows(
+        "SELECT count(*) FROM _turnout.loads WHERE received <> stored + duplicates + rejected"
+    ) == [[0]]
+
+
+def test_new_libraries_say_how_often_they_tried(deliveries: dict[str, Delivery]) -> None:
+    for slug in ("segment_python", "segment_node"):
+        assert max(deliveries[slug].proxy.retry_counts) > 0
