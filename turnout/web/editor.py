@@ -16,6 +16,7 @@ from turnout.clips.result import Result
 from turnout.errors import NotAllowed, TurnoutError
 from turnout.warehouse import Table, Warehouse
 from turnout.web.address import clip_address
+from turnout.web.catalog import started_sql
 from turnout.web.clips import find_clip
 from turnout.web.faces import Face, face
 from turnout.web.notices import forget_broken
@@ -40,9 +41,11 @@ class Draft:
 
 @get("/clips/new", guards=[signed_in])
 async def new_clip(request: Visit) -> Response[str]:
-    """An empty form, with a query that works to begin from."""
+    """An empty form, with a query that works to begin from: about a table, when one is named."""
     tables = await asyncio.to_thread(_tables, request.rooms.warehouse)
-    draft = Draft("", "", example_sql(tables), 0)
+    about, by = (request.query_params.get(name, "") for name in ("about", "by"))
+    sql = await started_sql(request, about, by) if about else None
+    draft = Draft("", "", sql or example_sql(tables), 0)
     return _form(request, None, draft, tables)
 
 

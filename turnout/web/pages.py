@@ -27,7 +27,11 @@ class Pages:
             auto_reload=False,
         )
         self._environment.filters.update(
-            ago=words.ago, clock=words.clock, count=words.count, duration=words.duration
+            ago=words.ago,
+            clock=words.clock,
+            count=words.count,
+            duration=words.duration,
+            second=words.second,
         )
         self._environment.globals.update(
             asset=asset_address,
@@ -35,6 +39,7 @@ class Pages:
             link_address=address.link_address,
             table_head=table_head,
             table_rows=table_rows,
+            share=words.share,
         )
 
     def render(self, template: str, **values: Any) -> str:

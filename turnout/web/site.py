@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -14,11 +15,13 @@ from turnout.access.secret import secret_key
 from turnout.errors import TurnoutError
 from turnout.web import (
     assets,
+    catalog,
     clips,
     editor,
     headers,
     health,
     home,
+    live,
     login,
     metrics,
     public,
@@ -30,6 +33,7 @@ from turnout.web import (
 from turnout.web.attempts import Attempts
 from turnout.web.drawings import Drawings
 from turnout.web.pages import Pages
+from turnout.web.readings import Readings
 from turnout.web.rooms import Rooms
 from turnout.web.waiting import Waiting
 
@@ -51,9 +55,17 @@ ROUTES = [
     share.revoke_link,
     public.show_link,
     public.show_link_chart,
+    live.show_live,
+    live.show_rows,
+    catalog.show_catalog,
+    catalog.show_kind,
     sources.show_sources,
-    sources.create_key,
+    sources.show_source,
+    sources.create_source,
+    sources.add_key,
+    sources.change_key,
     sources.revoke_key,
+    sources.send_test,
     login.show_sign_in,
     login.sign_in,
     login.sign_out,
@@ -76,6 +88,8 @@ def build_site(rooms: Rooms, *, clock: Callable[[], datetime] = visit.clock) -> 
             "secret": secret_key(rooms.config.data_folder),
             "pages": Pages(),
             "waiting": Waiting(rooms.answers),
+            "readings": Readings(rooms.warehouse),
+            "begun": secrets.token_hex(8),  # tells this process's answers from the last one's
             "drawings": Drawings(),
             "attempts": Attempts(),
         }
@@ -103,4 +117,5 @@ def build_site(rooms: Rooms, *, clock: Callable[[], datetime] = visit.clock) -> 
 
 async def _close(app: Litestar) -> None:
     await app.state.waiting.close()
+    await app.state.readings.close()
     app.state.rooms.links.write_uses()

@@ -52,7 +52,8 @@ def read_view(query: MultiDict[str], known: frozenset[str]) -> View:
     return View(**{name.lstrip("_"): _READERS[name](name, value) for name, value in query.items()})
 
 
-def _number(name: str, value: str) -> int:
+def read_number(name: str, value: str) -> int:
+    """A whole number; `BadRequest` for anything else."""
     # The length first: Python refuses to read numbers of thousands of digits.
     is_number = value.isascii() and value.isdigit() and len(value) <= DIGITS_MAX
     if not is_number or int(value) > NUMBER_MAX:
@@ -77,8 +78,8 @@ def _one_of(*allowed: str) -> Callable[[str, str], str]:
 
 _READERS: dict[str, Callable[[str, str], Any]] = {
     "_shape": _one_of("arrays", "objects"),
-    "_limit": _number,
-    "_offset": _number,
+    "_limit": read_number,
+    "_offset": read_number,
     "_raw": _yes,
     "_bom": _yes,
     "theme": _one_of("light", "dark"),

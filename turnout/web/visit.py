@@ -15,6 +15,7 @@ from turnout.access.people import SESSION_VALID, Person
 from turnout.errors import NotAllowed, NotSignedIn
 from turnout.web import form_token
 from turnout.web.pages import Pages
+from turnout.web.readings import Readings
 from turnout.web.rooms import Rooms
 from turnout.web.waiting import Waiting
 
@@ -35,6 +36,11 @@ class Visit(Request[Person, Any, State]):
     def waiting(self) -> Waiting:
         waiting: Waiting = self.app.state.waiting
         return waiting
+
+    @property
+    def readings(self) -> Readings:
+        readings: Readings = self.app.state.readings
+        return readings
 
     @property
     def now(self) -> datetime:

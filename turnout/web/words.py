@@ -34,6 +34,26 @@ def ago(moment: datetime, now: datetime) -> str:
     return f"{age_s // DAY_S} days ago"
 
 
+def second(moment: datetime, now: datetime) -> str:
+    """'12:03:09' today, '20 Nov 12:03:09' on other days; always in UTC."""
+    moment = moment.astimezone(UTC)
+    if moment.date() == now.astimezone(UTC).date():
+        return f"{moment:%H:%M:%S}"
+    return f"{moment.day} {moment:%b %H:%M:%S}"
+
+
+def share(part: int, whole: int) -> str:
+    """How much of `whole` it is, never rounded to all or nothing: '99.9 %', '< 0.1 %'."""
+    if not whole or not part:
+        return "0 %"
+    if part >= whole:
+        return "100 %"
+    percent = 100 * part / whole
+    if percent < 0.1:  # noqa: PLR2004  the smallest that is said
+        return "< 0.1 %"
+    return f"{min(percent, 99.9):.1f} %".replace(".0 %", " %")
+
+
 def clock(moment: datetime, now: datetime) -> str:
     """'12:03' today, '20 Nov 12:03' in this year, with the year before; always in UTC."""
     moment, now = moment.astimezone(UTC), now.astimezone(UTC)

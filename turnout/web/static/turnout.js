@@ -10,6 +10,7 @@ function localise(root) {
     time.title = moment.toString();
     if (!time.hasAttribute("data-clock")) continue;
     const hour = { hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+    if (time.dataset.clock === "s") hour.second = "2-digit";
     const day = { day: "numeric", month: "short" };
     time.textContent = moment.toLocaleString(
       "en-GB", moment.toDateString() === today ? hour : { ...day, ...hour });
@@ -112,6 +113,86 @@ function filterTables(root) {
   });
 }
 
+// *Live*: while the page is seen, ask every two seconds for its rows; 304 when nothing came.
+// Opening a row is a link too; here it changes the address and the rows, and nothing jumps.
+const LOOK_EVERY_MS = 2000;
+
+function followFeed(root) {
+  const feed = root.querySelector("#feed[data-feed]");
+  if (!feed) return;
+  let etag = null, looking = null;
+  const line = document.querySelector(".pulse-line");
+  const word = document.querySelector("[data-following]");
+  const spoken = word?.textContent;
+  const reload = document.querySelector("[data-reload]");
+  if (reload) reload.hidden = true;
+
+  async function look() {
+    looking?.abort();
+    const asked = looking = new AbortController();
+    try {
+      const headers = etag ? { "If-None-Match": etag } : {};
+      const answer = await fetch(feed.dataset.feed, { headers, cache: "no-store", signal: asked.signal });
+      if (answer.redirected || answer.status === 401) return location.reload(); // signed out
+      say(answer.ok || answer.status === 304);
+      if (!answer.ok) return;
+      etag = answer.headers.get("ETag");
+      show(await answer.text());
+    } catch (problem) {
+      if (problem.name !== "AbortError") say(false);
+    }
+  }
+
+  function say(isThere) {
+    line?.classList.toggle("is-away", !isThere);
+    if (word) word.textContent = isThere ? spoken : "Turnout does not answer; trying again";
+  }
+
+  function show(html) {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    const known = new Set([...feed.querySelectorAll(".feed > li")].map((row) => row.id));
+    if (known.size) {
+      for (const row of page.querySelectorAll(".feed > li")) {
+        if (!known.has(row.id)) row.classList.add("is-new");
+      }
+    }
+    const focused = feed.contains(document.activeElement) && document.activeElement.closest("li")?.id;
+    const scrolled = [...feed.querySelectorAll("pre")].map((text) => text.scrollTop);
+    feed.replaceChildren(...page.body.childNodes);
+    localise(feed);
+    copyButtons(feed);
+    feed.querySelectorAll("pre").forEach((text, place) => { text.scrollTop = scrolled[place] ?? 0; });
+    if (focused) document.getElementById(focused)?.querySelector("a")?.focus({ preventScroll: true });
+    const pause = document.querySelector("[data-pause]");
+    const newest = feed.querySelector(".feed time");
+    if (pause && newest) {
+      const address = new URL(pause.href);
+      address.searchParams.set("until", newest.dateTime.replace("+00:00", "Z"));
+      pause.href = address;
+    }
+  }
+
+  feed.addEventListener("click", (event) => {
+    const link = event.target.closest("a[data-open]");
+    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
+    event.preventDefault();
+    const address = new URL(link.href);
+    history.replaceState(null, "", address);
+    feed.dataset.feed = "/live/rows" + address.search;
+    etag = null;
+    look();
+  });
+
+  if ("paused" in feed.dataset) return;
+  setInterval(() => {
+    const isReading = feed.contains(getSelection()?.anchorNode) && !getSelection().isCollapsed;
+    if (document.visibilityState === "visible" && !isReading) look();
+  }, LOOK_EVERY_MS);
+  document.addEventListener("visibilitychange", () => {
+    if (document.visibilityState === "visible") look();
+  });
+}
+
 function begin(root) {
   localise(root);
   copyButtons(root);
@@ -119,6 +200,7 @@ function begin(root) {
   insertNames(root);
   filterTables(root);
   refreshWhilePreparing();
+  followFeed(root);
 }
 
 begin(document);
