@@ -94,10 +94,10 @@ class DuckDB:
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
+        self._settings = settings
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = duckdb.connect(str(path), config=settings)
-            self._connection.execute("SET GLOBAL TimeZone = 'UTC'")
+            self._connection = self._connect()
         except (duckdb.Error, OSError) as error:
             if isinstance(error, duckdb.IOException) and "lock" in str(error).lower():
                 raise AlreadyRunning(
@@ -144,14 +144,50 @@ class DuckDB:
             os.fsync(file.fileno())
         return version
 
+    def compact(self) -> None:
+        # The engine marks what is deleted as free, and leaves its bytes where they are.
+        part = self._path.with_suffix(".compact")
+        part.unlink(missing_ok=True)
+        with self._write_lock, self._open_cursors.away(), _explained():
+            self._copy_into(part)
+            self._connection.close()
+            try:
+                part.replace(self._path)
+            finally:
+                self._connection = self._connect()
+
     def close(self) -> None:
         self._open_cursors.finish()
         self._connection.close()
 
+    def _connect(self) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(str(self._path), config=self._settings)
+        connection.execute("SET GLOBAL TimeZone = 'UTC'")
+        return connection
+
+    def _copy_into(self, part: Path) -> None:
+        """All that the file holds, whole and synced, in a new one."""
+        with self._connection.cursor() as cursor:
+            row = cursor.execute("SELECT current_database()").fetchone()
+            here = DIALECT.identifier(str(row[0]) if row else "")
+            place = DIALECT.literal(str(part))
+            cursor.execute(f"ATTACH {place} AS compacted (STORAGE_VERSION '{STORAGE_VERSION}')")
+            try:
+                cursor.execute(f"COPY FROM DATABASE {here} TO compacted")
+                cursor.execute("CHECKPOINT compacted")
+            finally:
+                cursor.execute("DETACH compacted")
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+
+    def _new_cursor(self) -> duckdb.DuckDBPyConnection:
+        # Compacting replaces the connection while somebody waits for a cursor.
+        return self._connection.cursor()
+
     @contextmanager
     def _cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """One query's own cursor: a second query on the same one would end the first's result."""
-        cursor = self._open_cursors.add(self._connection.cursor)
+        cursor = self._open_cursors.add(self._new_cursor)
         try:
             yield cursor
         finally:
@@ -168,9 +204,11 @@ class _OpenCursors:
         self._changed = threading.Condition()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         self._is_finished = False
+        self._is_held = False
 
     def add(self, make: Callable[[], duckdb.DuckDBPyConnection]) -> duckdb.DuckDBPyConnection:
         with self._changed:
+            self._changed.wait_for(lambda: not self._is_held or self._is_finished)
             if self._is_finished:
                 raise WarehouseUnavailable("The warehouse is closed.")
             self._cursors.append(cursor := make())
@@ -181,10 +219,24 @@ class _OpenCursors:
             self._cursors.remove(cursor)
             self._changed.notify_all()
 
+    @contextmanager
+    def away(self) -> Iterator[None]:
+        """Begins when all are given back; whoever wants one meanwhile waits."""
+        with self._changed:
+            self._is_held = True
+            self._changed.wait_for(lambda: not self._cursors)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._is_held = False
+                self._changed.notify_all()
+
     def finish(self) -> None:
         """Admit no more, and return when the last one has been interrupted and given back."""
         with self._changed:
             self._is_finished = True
+            self._changed.notify_all()
             while self._cursors:
                 for cursor in self._cursors:
                     cursor.interrupt()
@@ -240,6 +292,13 @@ class DuckDBTransaction:
             return self._count(
                 f"INSERT INTO {name} BY NAME SELECT {columns} FROM {STAGED} QUALIFY row_number() "
                 f"OVER (PARTITION BY {_names(table.key)} ORDER BY {ORDINAL} DESC) = 1"
+            )
+
+    def delete(self, table: Table, rows: Rows) -> int:
+        name = DIALECT.table(table.schema, table.name)
+        with _explained(), _staged(self._cursor, table, rows):
+            return self._count(
+                f"DELETE FROM {name} AS existing USING {STAGED} AS staged WHERE {_same(table.key)}"
             )
 
     def replace(self, table: Table, rows: Rows) -> int:

@@ -61,6 +61,9 @@ class Transaction(Protocol):
     def merge(self, table: Table, rows: Rows) -> int:
         """Insert or replace whole rows by `key`: the last one wins; how many keys were written."""
 
+    def delete(self, table: Table, rows: Rows) -> int:
+        """Remove the rows that have a `key` of one of `rows`; how many. NULL equals NULL."""
+
     def replace(self, table: Table, rows: Rows) -> int:
         """Make `rows` the whole content, under the columns of `table`; how many there are.
 
@@ -90,6 +93,9 @@ class Warehouse(Protocol):
 
     def publish(self, path: Path) -> int:
         """Write a complete, consistent copy for readers to `path`, synced; its `version`."""
+
+    def compact(self) -> None:
+        """Write everything anew, so that nothing deleted is left on the disk. Takes its time."""
 
     def close(self) -> None:
         """Finish: interrupts what runs, leaves everything committed on disk."""
