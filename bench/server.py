@@ -54,7 +54,7 @@ async def serve(kind: str, port: int, folder: Path) -> None:
         app,
         address="127.0.0.1",
         port=port,
-        interface=Interfaces.ASGINL,
+        interface=Interfaces.RSGI,
         websockets=False,
         log_enabled=False,
     )

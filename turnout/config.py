@@ -60,6 +60,16 @@ class Collector(Struct, frozen=True, forbid_unknown_fields=True):
         Count, Meta(description="Largest single event; a larger one is rejected by itself.")
     ] = 512 * 1024
     batch_events_max: Annotated[Count, Meta(description="Most events in one batch.")] = 10_000
+    trusted_proxies: Annotated[
+        list[str],
+        Meta(
+            description="Addresses or networks (10.0.0.0/8) of proxies in front of the collector; "
+            "only their X-Forwarded-For and X-Forwarded-Proto are believed."
+        ),
+    ] = []
+    processes: Annotated[
+        Count, Meta(description="Collectors that share the port; one per core at most.")
+    ] = 1
 
     @property
     def url(self) -> str:
@@ -73,9 +83,21 @@ class Journal(Struct, frozen=True, forbid_unknown_fields=True):
     segment_bytes_max: Annotated[
         Count, Meta(description="A journal file is closed and a new one begun at this size.")
     ] = 64 * 1024 * 1024
+    segment_age_max_s: Annotated[
+        Seconds, Meta(description="A journal file is closed after this time, however small.")
+    ] = 3600.0
     keep_days: Annotated[
-        Seconds, Meta(description="Loaded journal files are deleted after this many days.")
+        float,
+        Meta(
+            gt=0,
+            le=10_000,
+            description="Loaded journal files are deleted after this many days, and the door "
+            "remembers for as long which events it has."
+        ),
     ] = 30
+    keep_bytes: Annotated[
+        Count, Meta(description="Beyond this the oldest loaded journal files are deleted earlier.")
+    ] = 100 * 1024**3
 
 
 class Warehouse(Struct, frozen=True, forbid_unknown_fields=True):
@@ -128,6 +150,29 @@ class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
     ] = ""
 
 
+class Membership(Struct, frozen=True, forbid_unknown_fields=True):
+    """A copied table that alone decides who belongs to which account, instead of the events."""
+
+    table: Annotated[
+        str,
+        Meta(description="Its name, such as userdata.companyperson; empty means events decide."),
+    ] = ""
+    account: Annotated[str, Meta(description="Its column that names the account.")] = ""
+    user: Annotated[str, Meta(description="Its column that names the user, as events do.")] = ""
+    since: Annotated[
+        str, Meta(description="Its column that says from when on; empty or null means always.")
+    ] = ""
+    until: Annotated[
+        str, Meta(description="Its column that says until when; empty or null means still.")
+    ] = ""
+
+
+class Identity(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who somebody is, and for which account they act."""
+
+    membership: Membership = Membership()
+
+
 class TableSelection(Struct, frozen=True, forbid_unknown_fields=True):
     """One table of a source, and the columns of it that are copied. Nothing else is read."""
 
@@ -162,6 +207,7 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     warehouse: Warehouse = Warehouse()
     clips: Clips = Clips()
     metrics: Metrics = Metrics()
+    identity: Identity = Identity()
     sources: dict[str, Source] = {}
     home: Path = Path()
 
@@ -172,6 +218,10 @@ class Config(Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def journal_folder(self) -> Path:
         return self.data_folder / "journal"
+
+    @property
+    def seen_folder(self) -> Path:
+        return self.journal_folder / "seen"
 
     @property
     def follower_folder(self) -> Path:
@@ -313,8 +363,9 @@ def _all_paths(settings: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
                 for key in ("url", "schema", "every_s"):
                     yield section, name, key
         else:
-            for key in inner.__struct_fields__:
-                yield section, key
+            for key, deeper in _hints(inner).items():
+                for rest in getattr(_struct_inside(deeper), "__struct_fields__", ("",)):
+                    yield tuple(filter(None, (section, key, rest)))
 
 
 def _read_secret(variable: str, path: str) -> str:
@@ -360,6 +411,34 @@ def _check(config: Config) -> None:
                     f"sources.{name}.tables.{table}.columns holds '*'.",
                     hint="Name each column: only what is named is copied.",
                 )
+    _check_membership(config)
+
+
+def _check_membership(config: Config) -> None:
+    """Only what is copied can be read."""
+    declared = config.identity.membership
+    if not declared.table:
+        return
+    schema, _, name = declared.table.partition(".")
+    copied = {
+        column
+        for source in config.sources.values()
+        for table, selection in source.tables.items()
+        if (source.schema, table.rpartition(".")[2].strip('"')) == (schema, name)
+        for column in selection.columns
+    }
+    if not copied:
+        raise ConfigError(
+            f"identity.membership.table is '{declared.table}', which no source copies.",
+            hint="Write it as schema.table, and select the table under [sources].",
+        )
+    for key in ("account", "user", "since", "until"):
+        column = getattr(declared, key)
+        if (key in ("account", "user") or column) and column not in copied:
+            raise ConfigError(
+                f"identity.membership.{key} is '{column}', no copied column of {declared.table}.",
+                hint=f"Copied are: {', '.join(sorted(copied))}.",
+            )
 
 
 def _is_address(url: str) -> bool:

@@ -55,8 +55,21 @@ class BodyTooLarge(BadRequest):
     """The request is larger than allowed."""
 
 
+class FileUnreadable(BadRequest):
+    """The file cannot be read to its end."""
+
+
 class UnknownKey(TurnoutError):
     """This write key is not known here."""
+
+
+class RateExceeded(TurnoutError):
+    """More requests came than this write key may send; send the events again later."""
+
+    def __init__(self, message: str | None = None, *, retry_after_s: int) -> None:
+        """`retry_after_s` is when the next request will be taken."""
+        self.retry_after_s = retry_after_s
+        super().__init__(message)
 
 
 class JournalUnavailable(TurnoutError):
@@ -69,6 +82,10 @@ class NotSignedIn(TurnoutError):
 
 class NotAllowed(TurnoutError):
     """You may not do this."""
+
+
+class OriginRefused(NotAllowed):
+    """This write key may not be used from pages of that origin."""  # who acts: the key's owner
 
 
 class TooManyAttempts(TurnoutError):

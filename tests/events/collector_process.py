@@ -32,7 +32,7 @@ async def main(port: int, folder: Path, name: str) -> None:
         collector,
         address="127.0.0.1",
         port=port,
-        interface=Interfaces.ASGINL,
+        interface=Interfaces.RSGI,
         websockets=False,
         log_enabled=False,
     )

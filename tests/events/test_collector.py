@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.events.house import RunningCollector, start_collector
+from tests.events.rsgi import ask
 from turnout import config
 from turnout.access.keys import WriteKey
 from turnout.errors import JournalUnavailable
@@ -44,7 +45,7 @@ def test_a_batch_is_durable_when_it_is_answered(
     answer = client.post(path, json={"batch": [{**EVENT, "messageId": id_}]})
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "application/json"
-    assert answer.text == '{"success":true,"accepted":1,"rejected":0}'
+    assert answer.text == '{"success":true,"accepted":1,"duplicates":0,"rejected":0}'
     assert [line["id"] for line in stored(collector)].count(id_) == 1
 
 
@@ -67,7 +68,7 @@ def test_one_bad_event_in_a_hundred_is_refused_alone(
     before = len(stored(collector))
     batch: list[Any] = [EVENT] * 99
     answer = client.post("/v1/batch", json={"batch": [*batch[:50], {"bad": 1}, *batch[50:]]})
-    assert answer.json() == {"success": True, "accepted": 99, "rejected": 1}
+    assert answer.json() == {"success": True, "accepted": 99, "duplicates": 0, "rejected": 1}
     lines = stored(collector)[before:]
     assert [line["reason"] for line in lines if "reason" in line] == ["missing_type"]
     assert len(lines) == 100
@@ -231,7 +232,7 @@ class HeldJournal:
         self.waiting = asyncio.Event()
         self.error: JournalUnavailable | None = None
 
-    async def append(self, _lines: list[bytes]) -> None:
+    async def append(self, _lines: list[bytes], _fingerprints: list[int]) -> None:
         self.waiting.set()
         await self.gate.wait()
         if self.error:
@@ -239,22 +240,9 @@ class HeldJournal:
 
 
 async def post(collector: Collector, path: str = "/v1/track") -> tuple[int, dict[str, Any]]:
-    sent: list[Any] = []
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": json.dumps(EVENT).encode(), "more_body": False}
-
-    async def send(message: Any) -> None:
-        sent.append(message)
-
-    scope = {
-        "path": path,
-        "method": "POST",
-        "query_string": b"writeKey=alice-key",
-        "headers": [],
-    }
-    await collector(scope, receive, send)
-    return sent[0]["status"], json.loads(sent[1]["body"])
+    content = json.dumps(EVENT).encode()
+    exchange = await ask(collector, "POST", f"{path}?writeKey=alice-key", content=content)
+    return exchange.status, exchange.json
 
 
 def make(journal: Any) -> Collector:

@@ -66,9 +66,10 @@ REFUSED = [
 def test_an_event_that_cannot_be_stored_is_refused_with_its_reason(event: Any, reason: str) -> None:
     judged = judge(track(), event, track())
     assert [(index, why) for index, _, why in judged.refused] == [(1, reason)]
-    assert lines(judged)[1]["reason"] == reason
-    assert "event" in lines(judged)[0]
-    assert "event" in lines(judged)[2]
+    first, second, refused = lines(judged)
+    assert "event" in first
+    assert "event" in second
+    assert refused["reason"] == reason
 
 
 def test_a_batch_of_too_many_events_is_refused_as_a_whole() -> None:
@@ -107,12 +108,12 @@ def test_ids_of_a_wrong_kind_count_as_absent() -> None:
 
 
 def test_the_envelopes_context_lies_under_the_events_own() -> None:
-    shared = {"library": {"name": "go", "version": "3"}, "ip": "10.0.0.1"}
+    shared = {"library": {"name": "go", "version": "3"}, "device": {"id": 1.10}, "os": 2**80}
     plain, own = lines(
-        judge(track(), track(context={"library": {"version": "4"}, "ip": None}), context=shared)
+        judge(track(), track(context={"library": {"version": "4"}, "os": None}), context=shared)
     )
     assert plain["event"]["context"] == shared
-    assert own["event"]["context"] == {"library": {"name": "go", "version": "4"}, "ip": None}
+    assert own["event"]["context"] == {**shared, "library": {"name": "go", "version": "4"}}
 
 
 def test_the_write_key_inside_an_event_is_never_stored() -> None:

@@ -1,67 +1,20 @@
 from __future__ import annotations
 
-import gzip
 import json
 import time
-import zlib
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from turnout.errors import BadRequest, BodyTooLarge
 from turnout.events import wire
-from turnout.events.wire import Unpacker
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(st.characters()), inner),
     max_leaves=20,
 )
-
-
-@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
-def test_packed_bodies_are_unpacked_in_any_pieces(pack: object) -> None:
-    assert callable(pack)
-    packed = pack(b'{"batch":[]}' * 100)
-    unpacker = Unpacker(b"gzip" if pack is gzip.compress else b"deflate", 2_000)
-    for byte in packed:
-        unpacker.add(bytes([byte]))
-    assert unpacker.body() == b'{"batch":[]}' * 100
-
-
-@pytest.mark.parametrize("step", [1, 7, 1_000])
-def test_several_packed_bodies_put_together_are_one(step: int) -> None:
-    packed = gzip.compress(b'{"batch":') + gzip.compress(b"") + gzip.compress(b"[]}")
-    unpacker = Unpacker(b"gzip", 12)
-    for start in range(0, len(packed), step):
-        unpacker.add(packed[start : start + step])
-    assert unpacker.body() == b'{"batch":[]}'
-    with pytest.raises(BodyTooLarge):
-        Unpacker(b"gzip", 11).add(packed)
-    with pytest.raises(BadRequest, match="too many parts"):
-        Unpacker(b"gzip", 12).add(gzip.compress(b"") * 1_000)
-
-
-def test_a_gzip_bomb_is_stopped_at_the_limit() -> None:
-    unpacker = Unpacker(b"gzip", 1_000)
-    with pytest.raises(BodyTooLarge):
-        unpacker.add(gzip.compress(b"\0" * 10_000_000))
-
-
-def test_a_cut_or_false_gzip_body_is_a_bad_request() -> None:
-    cut = Unpacker(b"gzip", 1_000)
-    cut.add(gzip.compress(b"hello")[:-4])
-    with pytest.raises(BadRequest, match="incomplete"):
-        cut.body()
-    with pytest.raises(BadRequest):
-        Unpacker(b"gzip", 1_000).add(b"no gzip at all")
-
-
-def test_an_unknown_encoding_is_a_bad_request() -> None:
-    with pytest.raises(BadRequest, match="not supported"):
-        Unpacker(b"br", 1_000)
 
 
 @given(json_values)

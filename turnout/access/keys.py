@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
@@ -49,7 +49,8 @@ class WriteKey:
     origins: tuple[str, ...] = ()
     ip: IpPolicy = "truncate"
     rate_per_s: int | None = None
-    last_used_at: datetime | None = None
+    # Using a key does not make it another.
+    last_used_at: datetime | None = field(default=None, compare=False)
 
 
 class WriteKeys:

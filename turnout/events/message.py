@@ -1,45 +1,30 @@
 """One request body → its events, judged. No clock, no socket, no disk.
 
-Each event is parsed just far enough to judge it; its bytes travel on unchanged. A refused event
-becomes a journal line too, with its reason, and never takes its batch along.
+Each event is parsed just far enough to judge it; its bytes travel on unchanged unless something
+has to be added to them or taken out. A refused event becomes a journal line too, with its reason,
+and never takes its batch along; so does a repeat of an event that is in the journal already.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 from msgspec import Raw, Struct
 
 from turnout.errors import BadRequest, BodyTooLarge
+from turnout.events import event as events
 from turnout.events import wire
-from turnout.events.line import Arrival, Id, LineMaker, encode
+from turnout.events.event import Event, Id
+from turnout.events.line import Arrival, LineMaker
 
-TYPES = frozenset({"track", "identify", "group", "page", "screen", "alias"})
 DEPTH_MAX = 64
-ID_CHARS_MAX = 512
-ABSENT = Raw(b"null")
-# What an optional object may begin with: `{` or the n of null.
-OBJECT_OR_NULL = b"{n"
-
-
-class Event(Struct, rename="camel"):
-    """What the door must know of an event. `Raw` keeps bytes as they were sent."""
-
-    type: str | None = None
-    message_id: Id = None
-    user_id: Id = None
-    anonymous_id: Id = None
-    event: str | None = None
-    group_id: Id = None
-    previous_id: Id = None
-    properties: Raw = ABSENT
-    traits: Raw = ABSENT
-    context: Raw = ABSENT
-    write_key: str | None = None
-    sent_at: Any = None
+PROPERTIES_MAX = 10_000
+# A shorter event has no room for more members than that.
+MEMBER_BYTES_MIN = 5
+NOTHING_UNDER: Mapping[str, Raw] = {}
 
 
 class Batch(Struct, rename="camel"):
@@ -48,8 +33,15 @@ class Batch(Struct, rename="camel"):
     batch: list[Raw]
     sent_at: Any = None
     write_key: Any = None
-    context: Raw = ABSENT
-    integrations: Raw = ABSENT
+    context: Raw = events.ABSENT
+    integrations: Raw = events.ABSENT
+
+
+class Sizes(Struct):
+    """The parts of an event that may have too many members."""
+
+    properties: dict[str, Raw] | None = None
+    traits: dict[str, Raw] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,39 +52,102 @@ class Limits:
     batch_events_max: int
 
 
-class Judged:
-    """A request's events, judged one by one: journal lines in order, and what was refused.
+class Index(Protocol):
+    """What the door remembers of earlier events; see `seen.Seen`."""
 
-    `refused` has (index, message id, reason code).
+    def fingerprints(self, source: str, ids: Iterable[str]) -> list[int]:
+        """What stands for each message of `source`."""
+
+    def known(self, fingerprints: Iterable[int]) -> set[int]:
+        """Those whose events are in the journal."""
+
+
+class Judged:
+    """A request's events, judged one by one.
+
+    `refused` has (index, message id, reason code). `fingerprints` are those of what was accepted,
+    for the index once the lines are durable.
     """
 
-    def __init__(self, arrival: Arrival, limits: Limits, sent_at: Any) -> None:
-        self.lines: list[bytes] = []
+    def __init__(
+        self,
+        arrival: Arrival,
+        limits: Limits,
+        sent_at: Any,
+        under: Mapping[str, Raw] = NOTHING_UNDER,
+    ) -> None:
+        """`sent_at` and `under`, what lies under each event's own members, are the envelope's."""
         self.refused: list[tuple[int, Id, str]] = []
-        self._maker = LineMaker(arrival, sent_at)
-        self._key = arrival.sender.key
+        self.fingerprints: list[int] = []
+        self.duplicates = 0
+        self._accepted: list[bytes] = []
+        self._ids: list[str] = []
+        self._set_aside: list[bytes] = []
+        self._arrival = arrival
+        self._maker = LineMaker(arrival, sent_at, under)
         self._limits = limits
 
-    def take(
-        self, raw: bytes, event: Event, type_: str, under: Mapping[str, Any] | None = None
-    ) -> None:
-        """Add the line of an event; `under` are the parts of its envelope, where it has any."""
-        reason = _problem(raw, event, type_, self._key, self._limits)
-        if reason:
+    @property
+    def lines(self) -> list[bytes]:
+        """The journal's lines, each ending in a line break."""
+        return [*self._accepted, *self._set_aside] if self._set_aside else self._accepted
+
+    @property
+    def source(self) -> str:
+        """Whose events they are."""
+        return self._arrival.sender.source
+
+    @property
+    def accepted(self) -> int:
+        """How many are neither refused nor repeats."""
+        return len(self._accepted)
+
+    def take(self, raw: bytes, event: Event, type_: str) -> None:
+        """Add the line of an event."""
+        reason = _size_problem(raw, self._limits) or events.problem(event, type_)
+        if reason is None and event.write_key is not None:
+            reason = self._key_problem(event.write_key)
+        if reason is not None:
             self.refuse(raw, event.message_id, reason)
             return
-        if under:
-            raw = _laid_over(raw, under)
-        self.lines.append(self._maker.accepted(raw, event.message_id, type_, event.write_key))
+        id_ = self._maker.id_of(event.message_id)
+        self._ids.append(id_)
+        self._accepted.append(self._maker.accepted(raw, event, id_, type_))
 
     def refuse(self, raw: bytes, message_id: Id, reason: str) -> None:
-        self.refused.append((len(self.lines), message_id, reason))
-        self.lines.append(self._maker.refused(raw, message_id, reason))
+        """Add the line of an event that cannot be stored."""
+        self.refused.append((len(self._ids) + len(self.refused), message_id, reason))
+        self._set_aside.append(self._maker.refused(raw, message_id, reason))
+
+    def sift(self, index: Index | None) -> None:
+        """Once, when all are taken: what repeats an earlier event keeps no more than its id."""
+        ids = self._ids
+        prints = [] if index is None else index.fingerprints(self._arrival.sender.source, ids)
+        known = index.known(prints) if index is not None else set()
+        if known or len(set(ids)) < len(ids):
+            self._set_repeats_aside(prints or ids, known)
+        else:
+            self.fingerprints = prints
+
+    def _set_repeats_aside(self, marks: Sequence[Any], known: set[int]) -> None:
+        """The first of a kind stays; `marks` are fingerprints where there is an index."""
+        first: dict[Any, bytes] = {}
+        for mark, id_, line in zip(marks, self._ids, self._accepted, strict=True):
+            if mark in known or mark in first:
+                self._set_aside.append(self._maker.duplicate(id_))
+                self.duplicates += 1
+            else:
+                first[mark] = line
+        self._accepted = list(first.values())
+        self.fingerprints = list(first) if marks is not self._ids else []
+
+    def _key_problem(self, write_key: Any) -> str | None:
+        """A key inside an event must be the request's own."""
+        return None if write_key == self._arrival.sender.key else "wrong_write_key"
 
 
-_decode_event = msgspec.json.Decoder(Event).decode
 _decode_batch = msgspec.json.Decoder(Batch).decode
-_decode_any = msgspec.json.Decoder().decode
+_decode_sizes = msgspec.json.Decoder(Sizes).decode
 
 
 def parse_batch(body: bytes) -> Batch:
@@ -116,18 +171,34 @@ def parse_single(body: bytes) -> tuple[bytes, Event]:
     body = wire.plain(body).strip()
     try:
         try:
-            return body, _event(body)
+            return body, events.parse(body)
         except (msgspec.DecodeError, RecursionError):
             body = wire.mend(body)
-            return body, _event(body)
+            return body, events.parse(body)
     except msgspec.ValidationError:
         raise BadRequest("The body must be a JSON object.") from None
     except msgspec.DecodeError:
         raise BadRequest("The body is not JSON.") from None
 
 
-def judge_batch(batch: Batch, arrival: Arrival, limits: Limits) -> Judged:
-    """Lines for every event of a batch.
+def key_in(batch: Batch) -> Any:
+    """The write key of the envelope, or else the first that one of its events brings."""
+    if batch.write_key is not None:
+        return batch.write_key
+    for raw in batch.batch:
+        if b'"writeKey"' not in memoryview(raw).tobytes():
+            continue
+        try:
+            return events.parse(raw).write_key
+        except msgspec.ValidationError:
+            continue
+    return None
+
+
+def judge_batch(
+    batch: Batch, arrival: Arrival, limits: Limits, index: Index | None = None
+) -> Judged:
+    """Every event of a batch.
 
     `BodyTooLarge` for more events than a batch may have: no library sends them, and a small body
     could make a million lines of refusals.
@@ -136,123 +207,60 @@ def judge_batch(batch: Batch, arrival: Arrival, limits: Limits) -> Judged:
         raise BodyTooLarge(
             f"The batch has {len(batch.batch)} events; send at most {limits.batch_events_max}."
         )
-    judged = Judged(arrival, limits, batch.sent_at)
-    under = _shared_parts(batch)
+    judged = Judged(arrival, limits, batch.sent_at, _shared_parts(batch))
     for raw_event in batch.batch:
         raw = bytes(raw_event)
         try:
-            event = _event(raw)
+            event = events.parse(raw)
         except msgspec.ValidationError:
             judged.refuse(raw, None, "not_an_object")
             continue
-        judged.take(raw, event, (event.type or "").lower(), under)
+        type_ = event.type or ""
+        judged.take(raw, event, type_ if type_ in events.TYPES else type_.strip().lower())
+    judged.sift(index)
     return judged
 
 
-def judge_single(raw: bytes, event: Event, type_: str, arrival: Arrival, limits: Limits) -> Judged:
-    """The line of a single call; the path it came by decides its type."""
+def judge_single(  # noqa: PLR0913 - what a batch brings along stands apart here
+    raw: bytes,
+    event: Event,
+    type_: str,
+    arrival: Arrival,
+    limits: Limits,
+    *,
+    index: Index | None = None,
+) -> Judged:
+    """The event of a single call; the path it came by decides its type."""
     judged = Judged(arrival, limits, event.sent_at)
     judged.take(raw, event, type_)
+    judged.sift(index)
     return judged
 
 
-def _event(raw: bytes) -> Event:
-    """Raises `ValidationError` only for what is not an object."""
-    try:
-        return _decode_event(raw)
-    except msgspec.ValidationError:
-        return _lenient(raw)
-
-
-def _lenient(raw: bytes) -> Event:
-    """An event some of whose fields have a wrong type: those count as absent."""
-    members = msgspec.json.decode(raw, type=dict[str, Raw])
-    kept: dict[str, Any] = {}
-    for name, value in members.items():
-        try:
-            _decode_event(b"{%b:%b}" % (encode(name), bytes(value)))
-        except msgspec.ValidationError:
-            continue
-        kept[name] = value
-    return _decode_event(encode(kept))
-
-
-def _problem(raw: bytes, event: Event, type_: str, key: str, limits: Limits) -> str | None:
-    """Why this event cannot be stored, as a code of `_turnout.rejected_events`; None if it can."""
+def _size_problem(raw: bytes, limits: Limits) -> str | None:
     if len(raw) > limits.event_bytes_max:
         return "too_large"
     if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and wire.depth(raw) > DEPTH_MAX:
         return "too_deep"
-    if type_ not in TYPES:
-        return "unknown_type" if type_ else "missing_type"
-    if event.write_key is not None and event.write_key != key:
-        return "wrong_write_key"
-    for part in (event.properties, event.traits, event.context):
-        if part is not ABSENT and memoryview(part)[0] not in OBJECT_OR_NULL:
-            return "not_an_object"
-    # Only a long event can hold a long id.
-    return _missing(event, type_) or (_overlong(event) if len(raw) > ID_CHARS_MAX else None)
-
-
-def _missing(event: Event, type_: str) -> str | None:
-    """The rules of each call: which ids and names it cannot do without."""
-    if type_ == "alias":
-        return _missing_in_alias(event)
-    if type_ == "track" and not (event.event and event.event.strip()):
-        return "missing_event"
-    if type_ == "group" and not _text(event.group_id):
-        return "missing_group_id"
-    if not _text(event.user_id) and not _text(event.anonymous_id):
-        return "no_user_anon_id"
+    if len(raw) > PROPERTIES_MAX * MEMBER_BYTES_MIN and _members(raw) > PROPERTIES_MAX:
+        return "too_large"
     return None
 
 
-def _missing_in_alias(event: Event) -> str | None:
-    if not _text(event.previous_id):
-        return "missing_previous_id"
-    if not _text(event.user_id):
-        return "no_user_anon_id"
-    return "self_alias" if _text(event.user_id) == _text(event.previous_id) else None
+def _members(raw: bytes) -> int:
+    """How many properties, or traits, the event in `raw` has."""
+    try:
+        counted = _decode_sizes(raw)
+    except msgspec.ValidationError:
+        return 0  # one of them is no object, which has a reason of its own
+    return max(len(counted.properties or ()), len(counted.traits or ()))
 
 
-def _overlong(event: Event) -> str | None:
-    """An id that long is no id."""
-    ids = (event.user_id, event.anonymous_id, event.message_id, event.group_id, event.previous_id)
-    for id_ in ids:
-        if isinstance(id_, str) and len(id_) > ID_CHARS_MAX:
-            return "too_large"
-    return None
-
-
-def _text(id_: Id) -> str:
-    return "" if id_ is None else str(id_).strip()
-
-
-def _shared_parts(batch: Batch) -> dict[str, Any]:
+def _shared_parts(batch: Batch) -> dict[str, Raw]:
     """What the envelope says for all its events; a part that is not an object says nothing."""
-    parts = {
-        "context": _decode_any(batch.context),
-        "integrations": _decode_any(batch.integrations),
+    parts = {"context": batch.context, "integrations": batch.integrations}
+    return {
+        name: part
+        for name, part in parts.items()
+        if part is not events.ABSENT and memoryview(part)[0] == ord("{")
     }
-    return {name: part for name, part in parts.items() if isinstance(part, dict) and part}
-
-
-def _laid_over(raw: bytes, under: Mapping[str, Any]) -> bytes:
-    """The event with the envelope's parts under its own; only Go and Java send such parts."""
-    members = msgspec.json.decode(raw, type=dict[str, Raw])
-    merged: dict[str, Any] = dict(members)
-    for name, part in under.items():
-        own = _decode_any(members[name]) if name in members else None
-        merged[name] = _deep_merge(part, own) if isinstance(own, dict) else part
-    return encode(merged)
-
-
-def _deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(under)
-    for name, value in over.items():
-        below = merged.get(name)
-        if isinstance(below, dict) and isinstance(value, dict):
-            merged[name] = _deep_merge(below, value)
-        else:
-            merged[name] = value
-    return merged

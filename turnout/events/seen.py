@@ -43,7 +43,7 @@ log = structlog.get_logger()
 class Seen:
     """The index. Without a folder it can write to, it remembers nothing and stops nobody."""
 
-    def __init__(self, folder: Path, secret: bytes, *, keep_days: int = 30) -> None:
+    def __init__(self, folder: Path, secret: bytes, *, keep_days: float = 30) -> None:
         """Open what is in `folder`; a damaged table is deleted, and `has_gaps` says so."""
         self._folder = folder
         self._keep_ms = keep_days * DAY_MS
@@ -64,6 +64,21 @@ class Seen:
     def has(self, fingerprint: int) -> bool:
         """Whether that event is in the journal already."""
         return slots.has(self._asked, fingerprint)
+
+    def fingerprints(self, source: str, ids: Iterable[str]) -> list[int]:
+        """What stands for each of these messages of `source`."""
+        begun, number = self._begun(source).copy, int.from_bytes
+        found = []
+        for id_ in ids:
+            digest = begun()
+            digest.update(id_.encode())
+            found.append(number(digest.digest()))
+        return found
+
+    def known(self, fingerprints: Iterable[int]) -> set[int]:
+        """Those of them that are in the journal already."""
+        asked, has = self._asked, slots.has
+        return {fingerprint for fingerprint in fingerprints if has(asked, fingerprint)}
 
     def add(self, fingerprints: Iterable[int]) -> None:
         """Remember events that are durable in the journal, and none that are not."""

@@ -24,6 +24,10 @@ RETRIES = Counter(
     "turnout_retries_total",
     "Requests that an SDK marked as a repeat of one that failed (X-Retry-Count above 0).",
 )
+SDK_METRICS = Counter(
+    "turnout_sdk_metrics_total",
+    "Requests with what SDKs count about themselves; nothing of them is kept.",
+)
 RECEIVED = Counter(
     "turnout_received_total",
     "Events acknowledged to their senders, repeats and rejected ones included.",
@@ -68,10 +72,15 @@ BACKLOG_SECONDS = Gauge(
     "turnout_backlog_seconds",
     "Age of the oldest event in the journal that is not loaded yet; 0 when there is none.",
 )
+DISK_USED = Gauge(
+    "turnout_disk_used_ratio",
+    "How full the journal's disk is; at 1 events are answered with 503.",
+)
 
 ALL: tuple[Meter, ...] = (
     REQUESTS,
     RETRIES,
+    SDK_METRICS,
     RECEIVED,
     FSYNC_SECONDS,
     EVENTS,
@@ -81,6 +90,7 @@ ALL: tuple[Meter, ...] = (
     LOADS_FAILED,
     BACKLOG_BYTES,
     BACKLOG_SECONDS,
+    DISK_USED,
 )
 
 _exchange = Exchange(ALL)
