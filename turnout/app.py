@@ -1,7 +1,7 @@
 """The only place that wires things: each process of `turnout serve` is put together here.
 
-`python -m turnout.app collector|app <home> <supervisor's process id>` is how the supervisor
-starts them. The collector's half imports no warehouse driver.
+`python -m turnout.app collector|app <home> <supervisor's process id> <listening descriptor>` is how
+the supervisor starts them. The collector's half imports no warehouse driver.
 """
 
 from __future__ import annotations
@@ -12,25 +12,29 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 import structlog
 import uvloop
 from granian.constants import Interfaces
-from granian.server.embed import Server
 
 from turnout import logs, meters
 from turnout.access.keys import WriteKeys
 from turnout.config import Config, load_config
 from turnout.errors import TurnoutError
 from turnout.home import child_lock
+from turnout.listening import HeldServer
 from turnout.state import open_state
 
 KEYS_RELOAD_S = 1.0
 # How often a child looks whether its supervisor still lives.
 ORPHAN_CHECK_S = 0.5
-# Time for requests in flight to end after SIGTERM; less than the supervisor's patience.
+# How long it waits for clients that keep their connections, and how long such a one may be silent.
+STOP_WITHIN_S, STOP_SILENCE_S = 2.0, 0.1
+HAND_OVER_WITHIN_S, HAND_OVER_SILENCE_S = 12.0, 5.0
+# Time for what is in flight to end after that.
 DRAIN_S = 2.0
 
 Answer = TypeVar("Answer")
@@ -40,14 +44,14 @@ log = structlog.get_logger()
 
 def main() -> None:
     """Run one child process until it is asked to stop or its supervisor is gone."""
-    child, home, supervisor = sys.argv[1:]
+    child, home, supervisor, listener = sys.argv[1:]
     logs.configure(child)
     run = {"collector": run_collector, "app": run_app}[child]
     try:
         config = load_config(Path(home))
         with child_lock(config, child):
             meters.share(config.meters_folder)
-            uvloop.run(run(config, int(supervisor)))
+            uvloop.run(run(config, Duty(int(supervisor), int(listener))))
             meters.write()
         # Everything is closed. What is left is the interpreter's own end, in which threads of
         # the HTTP server may still abort the process.
@@ -60,29 +64,41 @@ def main() -> None:
         sys.exit(1)
 
 
-async def run_collector(config: Config, supervisor: int) -> None:
-    """The door for events: collector and journal, and the keys it knows."""
+async def run_collector(config: Config, duty: Duty) -> None:
+    """The door for events: collector and journal, the keys and the events it knows."""
+    from turnout.access.secret import secret_key
+    from turnout.events.checkpoint import Checkpoint
     from turnout.events.collector import Collector
+    from turnout.events.disk import Disk
     from turnout.events.journal import Journal
+    from turnout.events.seen import Seen
+    from turnout.events.tending import Tending
 
     state = open_state(config.state_url)
+    settings = config.journal
+    secret = secret_key(config.data_folder)
+    seen = Seen(config.seen_folder, secret, keep_days=settings.keep_days)
     journal = Journal(
         config.journal_folder,
-        segment_bytes_max=config.journal.segment_bytes_max,
+        segment_bytes_max=settings.segment_bytes_max,
+        segment_age_max_s=settings.segment_age_max_s,
         name=str(os.getpid()),
+        seen=seen,
     )
-    collector = Collector(journal, config.collector)
-    keys = asyncio.create_task(_reload_keys(collector, WriteKeys(state)))
-    server = _server(collector, config.collector.host, config.collector.port, Interfaces.ASGINL)
-    try:
-        await _serve_until_stopped(server, _stop_asked(supervisor), before_stop=collector.drain)
-    finally:
-        keys.cancel()
-        await journal.close()
-        state.dispose()
+    collector = Collector(journal, config.collector, seen, metrics=config.metrics)
+    checkpoint = Checkpoint(config.seen_folder, config.journal_folder)
+    tending = Tending(journal, seen, checkpoint, Disk(config.journal_folder))
+    async with contextlib.AsyncExitStack() as closing:
+        closing.callback(state.dispose)
+        closing.push_async_callback(journal.close)
+        for work in (_reload_keys(collector, WriteKeys(state)), tending.run()):
+            closing.push_async_callback(_cancel, asyncio.create_task(work))
+        await duty.serve(collector, Interfaces.RSGI, leave=collector.leave)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(collector.drain(), DRAIN_S)
 
 
-async def run_app(config: Config, supervisor: int) -> None:
+async def run_app(config: Config, duty: Duty) -> None:
     """The only writer of the warehouse: jobs, query workers, pages."""
     from turnout.access.links import Links
     from turnout.access.people import People
@@ -131,58 +147,61 @@ async def run_app(config: Config, supervisor: int) -> None:
         jobs = asyncio.create_task(run_jobs(listed))
         closing.push_async_callback(_cancel, jobs)
         closing.callback(desk.close)
-        server = _server(build_site(rooms), config.web.host, config.web.port, Interfaces.ASGI)
-        await _serve_until_stopped(server, _stop_asked(supervisor))
+        await duty.serve(build_site(rooms), Interfaces.ASGI)
 
 
-def _server(application: Any, host: str, port: int, interface: Interfaces) -> Server:
-    log.info("listening", host=host, port=port)
-    return Server(
-        application,
-        address=host,
-        port=port,
-        interface=interface,
-        websockets=False,
-        log_enabled=False,
-    )
+@dataclass(frozen=True, slots=True)
+class Duty:
+    """Whose child this process is, and the socket it was given to serve."""
 
+    supervisor: int
+    listener: int
 
-async def _serve_until_stopped(
-    server: Server,
-    stop_asked: Coroutine[Any, Any, None],
-    *,
-    before_stop: Callable[[], Coroutine[Any, Any, None]] | None = None,
-) -> None:
-    """Serve until `stop_asked` returns; requests in flight get `DRAIN_S` to end."""
-    serving = asyncio.create_task(server.serve())
-    stopped = asyncio.create_task(stop_asked)
-    await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    stopped.cancel()
-    if before_stop is not None:
+    async def serve(
+        self,
+        application: Any,
+        interface: Interfaces,
+        *,
+        leave: Callable[[float], Coroutine[Any, Any, None]] | None = None,
+    ) -> None:
+        """Serve until asked to stop or to hand over; `leave` says good-bye to those who stay."""
+        server = HeldServer(application, self.listener, interface)
+        serving = asyncio.create_task(server.serve())
+        asked = asyncio.create_task(self._asked_to_end())
+        await asyncio.wait({serving, asked}, return_when=asyncio.FIRST_COMPLETED)
+        within_s, silence_s = asked.result() if asked.done() else (STOP_WITHIN_S, STOP_SILENCE_S)
+        server.stop_accepting()
+        if leave is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(leave(silence_s), within_s)
+        server.stop()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(before_stop(), DRAIN_S)
-    server.stop()  # type: ignore[no-untyped-call] # granian leaves it without types
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(serving, DRAIN_S)
-    log.info("stopped")
+            await asyncio.wait_for(serving, DRAIN_S)
+        log.info("stopped")
 
-
-async def _stop_asked(supervisor: int) -> None:
-    """Return at SIGTERM or SIGINT, or when the supervisor is gone."""
-    asked = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, asked.set)
-    while os.getppid() == supervisor:
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asked.wait(), ORPHAN_CHECK_S)
-            return
+    async def _asked_to_end(self) -> tuple[float, float]:
+        """Wait for a signal, or for the supervisor's end; how long to wait, for what silence."""
+        stop, hand_over = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(signal.SIGHUP, hand_over.set)
+        while os.getppid() == self.supervisor and not stop.is_set():
+            if hand_over.is_set():
+                return HAND_OVER_WITHIN_S, HAND_OVER_SILENCE_S
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), ORPHAN_CHECK_S)
+        return STOP_WITHIN_S, STOP_SILENCE_S
 
 
 async def _reload_keys(collector: Any, keys: WriteKeys) -> None:
+    """Keys make the door ready: before, every request is answered 503."""
     while True:
         try:
+            is_first = collector.keys is None
             collector.keys = await asyncio.to_thread(keys.active)
+            if is_first:
+                print("ready", flush=True)  # noqa: T201 -- to the supervisor, who waits for it
         except Exception:  # the keys known so far keep working; the next try may succeed
             log.exception("write keys could not be read")
         await asyncio.sleep(KEYS_RELOAD_S)

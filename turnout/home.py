@@ -56,8 +56,8 @@ def supervisor_lock(config: Config, children: Sequence[str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def child_lock(config: Config, child: str) -> Iterator[None]:
-    """Held by a running child process."""
-    with _lock(config.data_folder / f"{child}.lock"):
+    """Held by a running child process; of collectors there may be several."""
+    with _lock(config.data_folder / f"{child}.lock", shared=child == "collector"):
         yield
 
 
@@ -66,18 +66,18 @@ def is_running(config: Config, child: str) -> bool:
     if not config.data_folder.is_dir():
         return False
     try:
-        with child_lock(config, child):
+        with _lock(config.data_folder / f"{child}.lock"):
             return False
     except AlreadyRunning:
         return True
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def _lock(path: Path, *, shared: bool = False) -> Iterator[None]:
     """An advisory lock the kernel lets go of when its process ends, however it ends."""
     with path.open("a") as file:
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
         except BlockingIOError:
             raise AlreadyRunning(
                 f"Turnout already runs in {path.parent.parent}.",

@@ -32,7 +32,7 @@ def serve(
     logs.configure("supervisor")
     config = load_config(home)
     children = (only,) if only else supervisor.CHILDREN
-    with supervisor.prepared_home(config, children):
+    with supervisor.prepared_home(config, children) as listeners:
         if "app" in children:
             console.print(f"Pages on {config.web.url}")
             if link := supervisor.owner_link(config):
@@ -40,7 +40,7 @@ def serve(
                 console.print(link, soft_wrap=True, highlight=False)
         if "collector" in children:
             console.print(f"Events to {config.collector.url}")
-        supervisor.supervise(config, children)
+        supervisor.supervise(config, listeners)
 
 
 def demo(
