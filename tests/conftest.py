@@ -1,11 +1,13 @@
-"""What every folder of tests shares: the real PostgreSQL, golden files, and no silent skips."""
+"""What folders of tests share: the real PostgreSQL, a browser, golden files, no silent skips."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import uuid
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from psycopg import sql
@@ -13,6 +15,15 @@ from psycopg import sql
 from turnout.demo.cluster import Cluster
 
 GOLDEN = Path(__file__).parent / "golden"
+CHROMIUM_FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -78,3 +89,25 @@ def database(cluster: Cluster) -> Iterator[str]:
         yield name
         # FORCE: a test may have left a connection of its own open.
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A browser, driven from here."""
+    path = os.environ.get("TURNOUT_TEST_CHROMIUM") or find_chromium()
+    if path is None:
+        pytest.skip(
+            "No Chromium on PATH: install one, or name it in TURNOUT_TEST_CHROMIUM, "
+            "to run these tests."
+        )
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
+        yield browser
+        browser.close()
+
+
+def find_chromium() -> str | None:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)

@@ -12,6 +12,7 @@ import pytest
 import segment.analytics
 
 from tests.running import Turnout
+from tests.sdk.snapshot import snapshot
 from tests.sdk.source import new_key
 
 TESTS = 140
@@ -49,8 +50,8 @@ def test_the_librarys_own_tests_pass_against_this_door(turnout: Turnout, suite: 
     assert len(cases) == TESTS
     failed = {case.get("name") for case in cases if len(case)}
     assert failed - {NEEDS_A_SLOW_NETWORK} == {WANTS_SILENCE}
-    turnout.wait_loaded()
-    assert turnout.rows(
-        "SELECT sum(received) = sum(stored) + sum(duplicates), sum(rejected) "
-        "FROM _turnout.source_counts WHERE source = 'own_suite'"
-    ) == [[True, 0]]
+    with snapshot(turnout) as after:
+        assert after.rows(
+            "SELECT sum(received) = sum(stored) + sum(duplicates), sum(rejected) "
+            "FROM _turnout.source_counts WHERE source = 'own_suite'"
+        ) == [(True, 0)]

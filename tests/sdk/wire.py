@@ -1,4 +1,4 @@
-"""Requests as libraries write them that cannot be had here as packages: their bytes, not their code.
+"""Requests as libraries write them that cannot be had here as packages: their bytes, no code.
 
 What each does on the wire was read in its source; a library that changes needs a change here too.
 """
@@ -169,8 +169,16 @@ WIRES = (
 )
 
 
-def send(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
-    """(status, header fields in lower case, body) of the answer to `raw`."""
+@dataclass(frozen=True)
+class Answer:
+    """Its header fields have names in lower case."""
+
+    status: int
+    fields: dict[str, str]
+    content: bytes
+
+
+def send(port: int, raw: bytes) -> Answer:
     with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as connection:
         connection.sendall(raw)
         answer = b""
@@ -181,4 +189,4 @@ def send(port: int, raw: bytes) -> tuple[int, dict[str, str], bytes]:
         fields = {name.lower(): value for name, _, value in (x.partition(": ") for x in lines)}
         while len(content) < int(fields["content-length"]):
             content += connection.recv(4096)
-    return int(first.split(" ")[1]), fields, content
+    return Answer(int(first.split(" ")[1]), fields, content)

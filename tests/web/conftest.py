@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.web.installation import PASSWORD, Installation, Running, fill, find_chromium, token_in
+from tests.web.installation import PASSWORD, Installation, Running, fill, token_in
 from turnout.state import migrate
 from turnout.web import status
-
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
@@ -99,20 +88,3 @@ def send() -> Callable[..., httpx.Response]:
         return client.post(to or page, data={"form_token": form_token} | (fields or {}))
 
     return send
-
-
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Any]:
-    """A browser, driven from here."""
-    path = os.environ.get("TURNOUT_TEST_CHROMIUM") or find_chromium()
-    if path is None:
-        pytest.skip(
-            "No Chromium on PATH: install one, or name it in TURNOUT_TEST_CHROMIUM, "
-            "to run the journeys."
-        )
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=CHROMIUM_FLAGS)
-        yield browser
-        browser.close()
