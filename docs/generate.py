@@ -22,6 +22,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "warehouse": config.Warehouse,
     "clips": config.Clips,
     "metrics": config.Metrics,
+    "identity.membership": config.Membership,
     "sources.<name>": config.Source,
     "sources.<name>.tables.<table>": config.TableSelection,
 }

@@ -17,8 +17,10 @@ from pathlib import Path
 import pyarrow as pa
 import structlog
 
+from turnout.config import Membership
 from turnout.errors import WarehouseUnavailable
 from turnout.events import journal, layout
+from turnout.events.identity import Identity
 from turnout.events.shape import Shaper
 from turnout.events.sieve import as_rejected, sift
 from turnout.events.writing import Writing, failing_in
@@ -55,16 +57,20 @@ class Part:
 class Loader:
     """Loads the journal in `journal_folder` into `warehouse`; the only one who does."""
 
-    def __init__(self, journal_folder: Path, warehouse: Warehouse) -> None:
+    def __init__(
+        self, journal_folder: Path, warehouse: Warehouse, membership: Membership | None = None
+    ) -> None:
         """Creates the books and the default source's tables, so that queries on them work."""
         self._folder = journal_folder
         self._warehouse = warehouse
         self._shaper = Shaper()
+        self._identity = Identity(warehouse.dialect, membership)
         self._catalog: dict[str, dict[str, Table]] = {}
         self._positions: dict[str, int] = {}
         self._loaded_at = datetime.min.replace(tzinfo=UTC)
         self._refresh()
         self._create_first_tables()
+        self._identity.open(warehouse, self._shaper.engine, self._catalog)
 
     @property
     def positions(self) -> Mapping[str, int]:
@@ -99,6 +105,10 @@ class Loader:
     def backlog_bytes(self) -> int:
         """Bytes in the journal that are not loaded yet."""
         return journal.backlog_bytes(self._folder, self._positions)
+
+    def refresh(self) -> None:
+        """Learn tables and positions anew, after something else has changed them."""
+        self._refresh()
 
     def close(self) -> None:
         """Let go of the shaping engine; the warehouse belongs to whoever opened it."""
@@ -142,7 +152,12 @@ class Loader:
         loaded_at = self._next_loaded_at()
         unit = self._shaper.shape(text, self._catalog, loaded_at)
         writing = Writing(
-            transaction, self._warehouse.dialect, self._shaper, self._catalog, loaded_at
+            transaction,
+            self._warehouse.dialect,
+            self._shaper,
+            self._catalog,
+            loaded_at,
+            self._identity,
         )
         stored = writing.write(unit)
         self._catalog = writing.catalog
@@ -198,6 +213,7 @@ class Loader:
         self._catalog = {}
         for table in self._warehouse.tables():
             self._catalog.setdefault(table.schema, {})[table.name] = table
+        self._identity.learn(self._catalog)
         self._positions = {}
         if layout.OFFSETS.name not in self._catalog.get(layout.BOOKS, {}):
             return

@@ -1,47 +1,78 @@
 """The writing half of a load: shaped rows into the warehouse, inside one open transaction.
 
-Which messages are new is decided once, by the base table's key; what belongs to a message that
-was there already is left out of the event tables, of `discards`, and of users and accounts.
+Which messages are new is decided once, by the ids in the base table; what belongs to a message
+that was there already is left out of the event tables, of `discards`, and of users and accounts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from turnout.errors import LoadFailed, WarehouseUnavailable
 from turnout.events import layout
-from turnout.events.family import Family, Shaped
+from turnout.events.engine import Engine
+from turnout.events.family import KEY, Family, Shaped
+from turnout.events.identity import Identity
+from turnout.events.identity.tables import IDENTITY_RUNS
+from turnout.events.known import Hits, Known
 from turnout.events.latest import latest_rows, latest_table
-from turnout.events.shape import Shaper, Unit
-from turnout.warehouse import Dialect, Table, Transaction
+from turnout.events.plan import EXACT_MAX
+from turnout.events.shape import Unit
+from turnout.warehouse import Column, Dialect, Table, Transaction
+
+REPEAT = ("id", "source", "schema_name", "received_at", "loaded_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What writing works with: `known` is asked, and told only after the commit."""
+
+    dialect: Dialect
+    engine: Engine
+    identity: Identity
+    known: Known
+
+
+class LosesDigits(Exception):
+    """A column of whole numbers cannot become one of floats: it holds some too large for that."""
+
+    def __init__(self, table: Table, column: Column) -> None:
+        self.column = (table.schema, table.name, column.name)
+        super().__init__(column.name)
 
 
 class Writing:
-    """One unit on its way into the warehouse. `catalog` becomes what the tables are afterwards."""
+    """One unit on its way into the warehouse.
+
+    Afterwards `catalog` is what the tables are, `pairs` what `known` is to be told, and `repeats`
+    the messages that were there already, as rows of `duplicate_events`.
+    """
 
     def __init__(
         self,
+        tools: Tools,
         transaction: Transaction,
-        dialect: Dialect,
-        shaper: Shaper,
         catalog: Mapping[str, Mapping[str, Table]],
         loaded_at: datetime,
     ) -> None:
         self.catalog = {schema: dict(tables) for schema, tables in catalog.items()}
+        self.pairs: list[pa.Table] = []
+        self.repeats: list[pa.Table] = []
+        self._tools = tools
         self._transaction = transaction
-        self._dialect = dialect
-        self._shaper = shaper
-        self._loaded_at = loaded_at
+        self._loaded_at = loaded_at.replace(tzinfo=None)
+        self._second = pa.scalar(int(loaded_at.timestamp()), pa.uint32())
 
     def write(self, unit: Unit) -> int:
         """Write all but what was rejected; how many messages were new.
 
-        Raises `LoadFailed`, naming the table that could not be written.
+        Raises `LoadFailed`, naming the table that could not be written, or `LosesDigits`.
         """
         return sum(self._write_family(family) for family in unit.families)
 
@@ -50,20 +81,60 @@ class Writing:
         self._prepare_core(base.plan.table.schema)
         self._prepare(base)
         with failing_in(base.plan.wanted):
-            stored = self._transaction.append(base.plan.wanted, base.rows)
-        new_ids = None if stored == base.rows.num_rows else self._new_ids(base.plan.wanted)
-        for shaped in (base, *family.details):
-            fresh = shaped if new_ids is None else shaped.only(new_ids)
-            if shaped is not base:
-                self._prepare(shaped)
-                with failing_in(shaped.plan.wanted):
-                    self._transaction.append(replace(shaped.plan.wanted, key=()), fresh.rows)
-            if fresh.discards.num_rows:
-                with failing_in(layout.DISCARDS):
-                    self._transaction.append(layout.DISCARDS, fresh.discards)
+            repeated = self._append_new(base)
+        fresh = base if repeated is None else base.without(repeated)
+        self._remember(base, fresh)
+        for detail in family.details:
+            self._write_detail(detail if repeated is None else detail.without(repeated))
+        self._append(layout.DISCARDS, fresh.discards)
         if base.plan.table.name in layout.LATEST:
-            self._write_latest(base if new_ids is None else base.only(new_ids))
-        return stored
+            self._write_latest(fresh)
+        with failing_in(IDENTITY_RUNS):
+            self._tools.identity.note(
+                self._transaction, self._tools.engine, base.plan.wanted, _stored(fresh.rows)
+            )
+        return fresh.rows.num_rows
+
+    def _write_detail(self, shaped: Shaped) -> None:
+        self._prepare(shaped)
+        self._append(shaped.plan.wanted, shaped.rows)
+        self._append(layout.DISCARDS, shaped.discards)
+
+    def _append_new(self, base: Shaped) -> pa.Array | None:
+        """Append what is not there yet; the ids of the others, None when there are none."""
+        table, rows = base.plan.wanted, base.rows
+        hits = self._tools.known.find(rows[KEY].combine_chunks())
+        if hits is None:
+            self._transaction.append(replace(table, key=()), _stored(rows))
+            return None
+        self._transaction.append(
+            replace(table, key=()), _stored(rows.filter(pc.invert(hits.may_be_known)))
+        )
+        doubtful = rows.filter(hits.may_be_known)
+        added = self._transaction.append(table, _stored(doubtful), among=_loaded_between(hits))
+        if added == doubtful.num_rows:
+            return None
+        ids = doubtful["id"].combine_chunks()
+        return ids.filter(pc.invert(pc.is_in(ids, value_set=self._new_ids(table))))
+
+    def _new_ids(self, table: Table) -> pa.Array:
+        """The ids this load has added: its rows alone carry its time."""
+        name = self._tools.dialect.table(table.schema, table.name)
+        found = self._transaction.execute(
+            f"SELECT id FROM {name} WHERE uuid_ts = ?", [self._loaded_at]
+        )
+        return found["id"].combine_chunks()
+
+    def _remember(self, base: Shaped, fresh: Shaped) -> None:
+        """Which messages are new, for the index; which are not, for the books."""
+        keys = fresh.rows[KEY]
+        self.pairs.append(pa.table({"key": keys, "second": pa.repeat(self._second, len(keys))}))
+        if fresh is base:
+            return
+        rows = base.rows.filter(pc.invert(pc.is_in(base.rows["id"], value_set=_ids(fresh.rows))))
+        schema = pa.repeat(pa.scalar(base.plan.table.schema), rows.num_rows)
+        columns = (rows["id"], rows["_source"], schema, rows["received_at"], rows["loaded_at"])
+        self.repeats.append(pa.table(dict(zip(REPEAT, columns, strict=True))))
 
     def _write_latest(self, calls: Shaped) -> None:
         """Users after identifies, accounts after groups."""
@@ -73,18 +144,19 @@ class Writing:
             for column in calls.plan.widened:
                 self._transaction.widen(table, column)
             rows = latest_rows(
-                self._shaper.engine, self._transaction, self._dialect, calls.plan.wanted, calls.rows
+                self._tools.engine,
+                self._transaction,
+                self._tools.dialect,
+                calls.plan.wanted,
+                _stored(calls.rows),
             )
             if rows is not None:
                 self._transaction.merge(table, rows)
 
-    def _new_ids(self, table: Table) -> pa.Array:
-        """The ids this load has added: its rows alone carry its time."""
-        name = self._dialect.table(table.schema, table.name)
-        found = self._transaction.execute(
-            f"SELECT id FROM {name} WHERE uuid_ts = ?", [self._loaded_at.replace(tzinfo=None)]
-        )
-        return found["id"].combine_chunks()
+    def _append(self, table: Table, rows: pa.Table) -> None:
+        if rows.num_rows:
+            with failing_in(table):
+                self._transaction.append(replace(table, key=()), rows)
 
     def _prepare_core(self, schema: str) -> None:
         known = self.catalog.setdefault(schema, {})
@@ -96,7 +168,7 @@ class Writing:
         with failing_in(shaped.plan.wanted):
             self._prepare_table(shaped.plan.wanted)
             for column in shaped.plan.widened:
-                self._transaction.widen(shaped.plan.wanted, column)
+                self._widen(shaped.plan.wanted, column)
 
     def _prepare_table(self, table: Table) -> None:
         """Ask the warehouse only when something is new."""
@@ -106,16 +178,48 @@ class Writing:
             self._transaction.prepare(table)
         self.catalog[table.schema][table.name] = table
 
+    def _widen(self, table: Table, column: Column) -> None:
+        """Raises `LosesDigits` where some value would."""
+        name, value = (
+            self._tools.dialect.table(table.schema, table.name),
+            self._tools.dialect.identifier(column.name),
+        )
+        too_large = self._transaction.execute(
+            f"SELECT {value} FROM {name} "
+            f"WHERE {value} > {EXACT_MAX} OR {value} < {-EXACT_MAX} LIMIT 1"
+        )
+        if too_large.num_rows:
+            raise LosesDigits(table, column)
+        self._transaction.widen(table, column)
+
 
 @contextmanager
 def failing_in(table: Table) -> Iterator[None]:
     """Any failure becomes one that says which table it met, but the warehouse's being away."""
     try:
         yield
-    except WarehouseUnavailable:
+    except (WarehouseUnavailable, LosesDigits):
         raise
     except Exception as error:
         raise LoadFailed(
             f"Events could not be loaded into {table.schema}.{table.name}: {error}",
             hint="They stay in the journal, and loading is tried again.",
         ) from error
+
+
+def _stored(rows: pa.Table) -> pa.Table:
+    """As the table has them."""
+    return rows.drop_columns(KEY)
+
+
+def _ids(rows: pa.Table) -> pa.Array:
+    return rows["id"].combine_chunks()
+
+
+def _loaded_between(hits: Hits) -> str:
+    """A condition on rows: those loaded in the seconds of these hits."""
+    first, end = (
+        f"TIMESTAMP '{datetime.fromtimestamp(second, UTC):%Y-%m-%d %H:%M:%S}'"
+        for second in (hits.first_s, hits.last_s + 1)
+    )
+    return f"uuid_ts >= {first} AND uuid_ts < {end}"
