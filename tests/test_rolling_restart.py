@@ -1,0 +1,134 @@
+"""New processes take over from the old ones, and nobody who sends events notices."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import socket
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.running import Turnout, eventually, status
+
+RESTARTS = 3
+CLIENTS = 6
+
+
+@dataclass
+class Stream:
+    """Steady clients; the even ones keep their connections, the odd ones open one a request."""
+
+    turnout: Turnout
+    ended: threading.Event = field(default_factory=threading.Event)
+    statuses: Counter[str] = field(default_factory=Counter)
+
+    def run(self, client: int) -> None:
+        url = self.turnout.config.collector.url
+        # The keys of one installation are known to every collector.
+        with httpx.Client(base_url=url, auth=(self.turnout.key, ""), timeout=30) as kept:
+            for number in range(1_000_000):
+                if self.ended.is_set():
+                    return
+                call = self.turnout.track(f"{client}-{number}")
+                headers = {"connection": "close"} if client % 2 else {}
+                try:
+                    answered = kept.post("/v1/track", json=call, headers=headers)
+                    self.statuses[str(answered.status_code)] += 1
+                except httpx.HTTPError as error:
+                    self.statuses[repr(error)] += 1
+                time.sleep(client / 1_000)
+
+
+def collectors(turnout: Turnout) -> set[int]:
+    found = set()
+    for process in turnout.supervisor.children():
+        with contextlib.suppress(psutil.Error):  # it may end while we look
+            if "collector" in process.cmdline():
+                found.add(process.pid)
+    return found
+
+
+@pytest.fixture
+def turnout(tmp_path: Path) -> Iterator[Turnout]:
+    running = Turnout(tmp_path / "home")
+    yield running
+    running.end()
+
+
+def test_no_request_fails_while_collectors_are_replaced_under_load(turnout: Turnout) -> None:
+    turnout.start()
+    stream = Stream(turnout)
+    threads = [threading.Thread(target=stream.run, args=(n,)) for n in range(CLIENTS)]
+    for thread in threads:
+        thread.start()
+    try:
+        first = collectors(turnout)
+        for number in range(RESTARTS):
+            turnout.supervisor.send_signal(signal.SIGHUP)
+            eventually(
+                "another one took over",
+                lambda done=number: turnout.log.read_text().count('"replaced"') > done,
+            )
+        eventually("the first one has left", lambda: not collectors(turnout) & first)
+        eventually("only one is left", lambda: len(collectors(turnout)) == 1)
+    finally:
+        stream.ended.set()
+        for thread in threads:
+            thread.join(30)
+    assert stream.statuses.pop("200") > 200
+    assert not stream.statuses
+
+
+def test_what_cannot_become_ready_does_not_take_the_place_of_what_works(turnout: Turnout) -> None:
+    turnout.start()
+    before = collectors(turnout)
+    # The next collector will not understand its settings.
+    with (turnout.home / "turnout.toml").open("a") as file:
+        file.write("\n[journal]\nkeep_days = -1\n")
+    turnout.supervisor.send_signal(signal.SIGHUP)
+    eventually("it says so", lambda: "nothing is replaced" in turnout.log.read_text())
+    assert collectors(turnout) == before
+    assert turnout.send([turnout.track("still here")]) == 200
+
+
+def test_a_killed_collector_costs_no_connection(turnout: Turnout) -> None:
+    """Whoever connects meanwhile waits in the socket's queue for the next process."""
+    turnout.start()
+    turnout.kill(turnout.child("collector"))
+    assert turnout.send([turnout.track("meanwhile")]) == 200
+
+
+def test_several_collectors_share_one_port(tmp_path: Path) -> None:
+    turnout = Turnout(tmp_path / "home")
+    path = turnout.home / "turnout.toml"
+    path.write_text(path.read_text().replace("[collector]", "[collector]\nprocesses = 2"))
+    try:
+        turnout.start()
+        first, second = (psutil.Process(pid) for pid in collectors(turnout))
+        for one, other in ((first, second), (second, first)):
+            one.suspend()
+            try:
+                # A connection that the suspended one has taken would wait for it.
+                eventually("the other answers", lambda: turnout.send([turnout.track("x")]) == 200)
+            finally:
+                one.resume()
+            assert other.is_running()
+        assert len(list(turnout.config.journal_folder.glob("*.ndjson"))) == 2
+    finally:
+        turnout.end()
+
+
+def test_the_port_is_free_again_when_all_has_ended(turnout: Turnout) -> None:
+    turnout.start()
+    assert turnout.stop() == 0
+    port = turnout.config.collector.port
+    assert status(turnout.config.collector.url + "/healthz") == 0
+    socket.create_server(("127.0.0.1", port)).close()
