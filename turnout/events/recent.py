@@ -127,8 +127,8 @@ class Recent:
         """All that is kept of the event with `id_` in `place`, None when it is not there."""
         tables = self._tables()
         schema, _, name = place.partition(".")
-        base = tables.get((schema, name))
-        if base is None or not (name in layout.OWN_COLUMNS or schema == layout.BOOKS):
+        base = tables.get((schema, name), Table("", "", ()))
+        if base not in (*bases(tables.values()), *_booked_tables(tables)):
             return None
         row = self._row(base, id_, received_at)
         if row is None:

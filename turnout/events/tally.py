@@ -98,16 +98,16 @@ def _lately(warehouse: Warehouse, now: datetime) -> dict[str, datetime]:
     if not tables:
         return {}
     parts = [
-        f"SELECT _source AS source, max(received_at) AS at "
+        f"SELECT _source AS source, max(received_at) AS last_at "
         f"FROM {dialect.table(table.schema, table.name)} WHERE loaded_at >= ? GROUP BY 1"
         for table in tables
     ]
     rows = _rows(
         warehouse,
-        f"SELECT source, max(at) AS at FROM ({' UNION ALL '.join(parts)}) AS lately GROUP BY 1",
+        f"SELECT source, max(last_at) AS last_at FROM ({' UNION ALL '.join(parts)}) AS lately GROUP BY 1",
         [naive(now - LATELY)] * len(tables),
     )
-    return {row["source"] or "": utc(row["at"]) for row in rows}
+    return {row["source"] or "": utc(row["last_at"]) for row in rows}
 
 
 def _sums(hour: str, last: str, where: str = "") -> str:

@@ -25,11 +25,11 @@ _SPARK = Markup(
 )
 _BAR = Markup(
     '<g><title>{title}</title><rect class="reach" x="{x}" y="0" width="{reach}" height="{full}"/>'
-    '<rect class="bar" x="{x}" y="{y}" width="{width}" height="{height}" rx="2"/></g>'
+    '<rect class="bar" x="{x}" y="{y}" width="{width}" height="{height}"/></g>'
 )
 _CHART = Markup(
-    '<svg class="days" viewBox="0 0 {width} {height}" role="img" aria-label="{label}">'
-    '<path class="ground" d="M0 {base}H{width}"/>{bars}</svg>'
+    '<svg class="days" viewBox="0 0 {width} {height}" role="img" aria-label="{label}" '
+    'preserveAspectRatio="none"><path class="ground" d="M0 {base}H{width}"/>{bars}</svg>'
 )
 
 
