@@ -1,7 +1,8 @@
 """A load generator in a process of its own: keep-alive connections, one request on each at a time.
 
-`python -m bench.client PORT CONNECTIONS SECONDS` reads requests as JSON from standard input (a
-list of [path, headers, body]) and prints {"requests": …, "duration_s": …, "failed": …}.
+`python -m bench.client PORT CONNECTIONS SECONDS` reads requests as JSON from standard input, a list
+of [path, headers, body] in which `MARK` stands for eight digits that are new each time, and prints
+{"requests": …, "duration_s": …, "failed": …}.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+
+MARK = "@@@@@@@@"
 
 
 class Connection(asyncio.Protocol):
@@ -52,7 +55,11 @@ async def run(port: int, connections: int, seconds: float, requests: list[bytes]
     """Keep all connections busy for `seconds`."""
     loop = asyncio.get_running_loop()
     count = Count()
-    endless = itertools.cycle(requests)
+    mark = MARK.encode()
+    endless = (
+        request.replace(mark, b"%08x" % (number & 0xFFFFFFFF))
+        for number, request in enumerate(itertools.cycle(requests), time.time_ns())
+    )
     opened = [
         await loop.create_connection(lambda: Connection(endless, count), "127.0.0.1", port)
         for _ in range(connections)

@@ -1,4 +1,7 @@
-"""The collector with its full contract, against the same server answering without looking."""
+"""The collector with its full contract, against the same server answering without looking.
+
+The server does nothing in two ways: by the protocol that the collector speaks, and by ASGI.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from bench.client import MARK
 from bench.figure import Figure
 from bench.messages import track_calls
 from bench.server import KEY
@@ -35,23 +39,26 @@ def measure() -> list[Figure]:
     with (
         tempfile.TemporaryDirectory() as folder,
         _serving("empty", folder) as empty,
+        _serving("empty-asgi", folder) as asgi,
         _serving("collector", folder) as full,
     ):
         return [
-            *_figures("single", 1, _singles(), empty, full),
-            *_figures("batch of 100", BATCH_EVENTS, _batches(), empty, full),
+            *_figures("single", 1, _singles(), (empty, asgi, full)),
+            *_figures("batch of 100", BATCH_EVENTS, _batches(), (empty, asgi, full)),
         ]
 
 
 def _figures(
-    name: str, events: int, requests: Sequence[Request], empty: int, full: int
+    name: str, events: int, requests: Sequence[Request], ports: Sequence[int]
 ) -> Iterator[Figure]:
-    rounds = [(_rate(empty, requests), _rate(full, requests)) for _ in range(ROUNDS)]
-    bare = statistics.median(each[0] for each in rounds)
-    ours = statistics.median(each[1] for each in rounds)
-    ratio = statistics.median(each[1] / each[0] for each in rounds)
+    rounds = [[_rate(port, requests) for port in ports] for _ in range(ROUNDS)]
+    bare, asgi, ours = (statistics.median(column) for column in zip(*rounds, strict=True))
+    over_bare = statistics.median(full / empty for empty, _, full in rounds)
+    over_asgi = statistics.median(full / empty for _, empty, full in rounds)
     yield Figure(f"empty handler, {name}", bare, "requests/s")
-    yield Figure(f"collector, {name}", ours, "requests/s", ratio, "empty handler")
+    yield Figure(f"empty ASGI handler, {name}", asgi, "requests/s")
+    yield Figure(f"collector, {name}", ours, "requests/s", over_bare, "empty handler")
+    yield Figure(f"collector, {name} again", ours, "requests/s", over_asgi, "empty ASGI handler")
     if events > 1:
         yield Figure(f"collector, events in {name}", ours * events, "events/s")
 
@@ -72,11 +79,18 @@ def _rate(port: int, requests: Sequence[Request]) -> float:
 
 
 def _singles() -> list[Request]:
-    return [("/v1/track", HEADERS, json.dumps(call)) for call in track_calls(2_000)]
+    return [("/v1/track", HEADERS, json.dumps(call)) for call in _calls(2_000)]
+
+
+def _calls(count: int) -> list[dict[str, Any]]:
+    """Calls whose ids the client makes new with every request, or all would be repeats."""
+    return [
+        {**call, "messageId": MARK + call["messageId"][len(MARK) :]} for call in track_calls(count)
+    ]
 
 
 def _batches() -> list[Request]:
-    calls = track_calls(100 * BATCH_EVENTS)
+    calls = _calls(100 * BATCH_EVENTS)
     return [
         (
             "/v1/batch",

@@ -191,7 +191,7 @@ class Collector:
         self._count.add(judged.source, len(lines))
 
     async def _answer_question(self, found: Route, request: Request) -> Answer:
-        if found.kind is Kind.PIXEL:
+        if found.kind is Kind.PIXEL and request.scope.method == "GET":
             return await self._take_pixel(found.name, request)
         if found.kind is Kind.READINESS:
             return self._readiness()

@@ -84,19 +84,20 @@ def problem(  # noqa: PLR0911 - one rule a line
     event: Event, type_: str
 ) -> str | None:
     """Why this event cannot be stored, as a code of `_turnout.rejected_events`; None if it can."""
-    if type_ not in TYPES:
-        return "unknown_type" if type_ else "missing_type"
     if event.__class__ is Flawed and event.reason:
         return event.reason
-    if type_ == "alias":
+    if type_ == "track":
+        if not event.event or event.event.isspace():
+            return "missing_event"
+    elif type_ not in TYPES:
+        return "unknown_type" if type_ else "missing_type"
+    elif type_ == "alias":
         return _alias_problem(event)
-    if type_ == "track" and not (event.event and event.event.strip()):
-        return "missing_event"
-    if type_ == "group" and not text_of(event.group_id):
+    elif type_ == "group" and not text_of(event.group_id):
         return "missing_group_id"
-    if not text_of(event.user_id) and not text_of(event.anonymous_id):
-        return "no_user_anon_id"
-    return None
+    if text_of(event.user_id) or text_of(event.anonymous_id):
+        return None
+    return "no_user_anon_id"
 
 
 def text_of(id_: Id) -> str:

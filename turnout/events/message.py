@@ -240,7 +240,9 @@ def judge_single(  # noqa: PLR0913 - what a batch brings along stands apart here
 def _size_problem(raw: bytes, limits: Limits) -> str | None:
     if len(raw) > limits.event_bytes_max:
         return "too_large"
-    if raw.count(b"{") + raw.count(b"[") > DEPTH_MAX and wire.depth(raw) > DEPTH_MAX:
+    # Looking for one character is many times faster than counting it.
+    openings = raw.count(b"{") + (raw.count(b"[") if b"[" in raw else 0)
+    if openings > DEPTH_MAX and wire.depth(raw) > DEPTH_MAX:
         return "too_deep"
     if len(raw) > PROPERTIES_MAX * MEMBER_BYTES_MIN and _members(raw) > PROPERTIES_MAX:
         return "too_large"

@@ -30,6 +30,8 @@ class Questions:
 
     def answer(self, found: Route, request: Request, register: Register | None) -> Answer:
         """To whatever `found` is about."""
+        if found.kind is Kind.PIXEL:
+            return answer.PIXEL
         if found.kind is Kind.HEALTH:
             return answer.HEALTHY
         if found.kind is Kind.METRICS:
