@@ -13,6 +13,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -119,7 +120,7 @@ async def run_app(config: Config, duty: Duty) -> None:
         closing.callback(state.dispose)
         warehouse = open_warehouse(config)
         closing.callback(warehouse.close)
-        loader = Loader(config.journal_folder, warehouse)
+        loader = Loader(config.journal_folder, warehouse, config.identity.membership)
         closing.callback(loader.close)
         follower = Follower(config.follower_folder, warehouse)
         runner = Runner(config.clips, config.data_folder)
@@ -200,6 +201,7 @@ async def _reload_keys(collector: Any, keys: WriteKeys) -> None:
         try:
             is_first = collector.keys is None
             collector.keys = await asyncio.to_thread(keys.active)
+            await asyncio.to_thread(keys.note_uses, collector.uses(datetime.now(UTC)))
             if is_first:
                 print("ready", flush=True)  # noqa: T201 -- to the supervisor, who waits for it
         except Exception:  # the keys known so far keep working; the next try may succeed

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime, time
 from decimal import Decimal
 from pathlib import Path
@@ -231,6 +232,16 @@ def test_merge_replaces_whole_rows_and_the_last_one_wins(warehouse: Warehouse) -
         merged = transaction.merge(PERSON, people((2, "Robert"), (3, "Charlie"), (2, None)))
     assert merged == 2
     assert rows(warehouse) == [(1, "Alice"), (2, None), (3, "Charlie")]
+
+
+def test_find_gives_the_rows_of_keys_each_once(warehouse: Warehouse) -> None:
+    by_name = replace(PERSON, key=("name",))
+    write(warehouse, (1, "Alice"), (2, "Bob"), (3, "Bob"), (4, None))
+    with warehouse.transaction() as transaction:
+        found = transaction.find(by_name, pa.table({"name": ["Bob", "Bob", None, "Charlie"]}))
+        none = transaction.find(by_name, pa.table({"name": pa.array([], pa.string())}))
+    assert sorted(found["id"].to_pylist()) == [2, 3, 4]
+    assert none.num_rows == 0
 
 
 def test_batches_may_come_as_a_stream(warehouse: Warehouse) -> None:

@@ -256,12 +256,10 @@ class DuckDBTransaction:
     def prepare(self, table: Table) -> None:
         name = DIALECT.table(table.schema, table.name)
         with _explained():
-            there = _tables(self._cursor, table.schema, table.name)
-            if not there:
-                self._create(f"CREATE TABLE {name}", table)
-                return
+            self._create(f"CREATE TABLE IF NOT EXISTS {name}", table)
+            there = _table(self._cursor, table)
             for column in table.columns:
-                if there[0].column(column.name) is None:
+                if there.column(column.name) is None:
                     self._cursor.execute(f"ALTER TABLE {name} ADD COLUMN {_definition(column)}")
 
     def widen(self, table: Table, column: Column) -> None:
@@ -271,16 +269,17 @@ class DuckDBTransaction:
                 f"ALTER COLUMN {DIALECT.identifier(column.name)} TYPE {DIALECT.type_name(column)}"
             )
 
-    def append(self, table: Table, rows: Rows) -> int:
+    def append(self, table: Table, rows: Rows, *, among: str = "") -> int:
         name = DIALECT.table(table.schema, table.name)
         if not table.key:
             with _explained(), _registered(self._cursor, rows):
                 return self._count(f"INSERT INTO {name} BY NAME SELECT * FROM {ARROW}")
+        existing = f"(SELECT {_names(table.key)} FROM {name} WHERE {among})" if among else name
         with _explained(), _staged(self._cursor, table, rows) as columns:
             return self._count(
                 f"INSERT INTO {name} BY NAME SELECT {columns} FROM (SELECT * FROM {STAGED} QUALIFY "
                 f"row_number() OVER (PARTITION BY {_names(table.key)} ORDER BY {ORDINAL}) = 1"
-                f") AS staged ANTI JOIN {name} AS existing ON {_same(table.key)}"
+                f") AS staged ANTI JOIN {existing} AS existing ON {_same(table.key)}"
             )
 
     def merge(self, table: Table, rows: Rows) -> int:
@@ -299,6 +298,16 @@ class DuckDBTransaction:
         with _explained(), _staged(self._cursor, table, rows):
             return self._count(
                 f"DELETE FROM {name} AS existing USING {STAGED} AS staged WHERE {_same(table.key)}"
+            )
+
+    def find(self, table: Table, rows: Rows) -> pa.Table:
+        name = DIALECT.table(table.schema, table.name)
+        with _explained(), _registered(self._cursor, rows):
+            return _run(
+                self._cursor,
+                f"SELECT existing.* FROM {name} AS existing "
+                f"SEMI JOIN {ARROW} AS staged ON {_same(table.key)}",
+                (),
             )
 
     def replace(self, table: Table, rows: Rows) -> int:
@@ -366,7 +375,7 @@ def _staged(cursor: duckdb.DuckDBPyConnection, table: Table, rows: Rows) -> Iter
     They are read more than once, which a stream cannot. Their order is written down beside them:
     the `rowid` of uncommitted rows cannot be trusted (2.0.0 found none of 300,000).
     """
-    (there,) = _tables(cursor, table.schema, table.name)
+    there = _table(cursor, table)
     casts = ", ".join(_cast(there, name) for name in rows.schema.names)
     with _registered(cursor, rows):
         cursor.execute(
@@ -385,16 +394,22 @@ def _cast(table: Table, name: str) -> str:
     return f"CAST({quoted} AS {DIALECT.type_name(column)}) AS {quoted}"
 
 
-def _tables(
-    cursor: duckdb.DuckDBPyConnection, schema: str | None, name: str | None = None
-) -> list[Table]:
+def _table(cursor: duckdb.DuckDBPyConnection, table: Table) -> Table:
+    """One table as it is. Unlike `_tables` this looks at no other: there may be thousands."""
+    rows = cursor.execute(
+        "SELECT name, type FROM pragma_table_info(?)", [DIALECT.table(table.schema, table.name)]
+    ).fetchall()
+    return Table(table.schema, table.name, tuple(_column(*row) for row in rows))
+
+
+def _tables(cursor: duckdb.DuckDBPyConnection, schema: str | None) -> list[Table]:
     found: dict[tuple[str, str], list[Column]] = {}
     rows = cursor.execute(
         "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
         "WHERE database_name = current_database() AND NOT internal "
-        "AND schema_name = coalesce(?, schema_name) AND table_name = coalesce(?, table_name) "
+        "AND schema_name = coalesce(?, schema_name) "
         "ORDER BY schema_name, table_name, column_index",
-        [schema, name],
+        [schema],
     ).fetchall()
     for table_schema, table_name, column_name, type_name in rows:
         columns = found.setdefault((table_schema, table_name), [])

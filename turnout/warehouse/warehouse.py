@@ -51,11 +51,12 @@ class Transaction(Protocol):
     def widen(self, table: Table, column: Column) -> None:
         """Give a column a wider type (integer → float, anything → text), keeping its values."""
 
-    def append(self, table: Table, rows: Rows) -> int:
+    def append(self, table: Table, rows: Rows, *, among: str = "") -> int:
         """Add rows; how many were added.
 
         With a `key`, a row whose key is already there, or came earlier in `rows`, is a repeat
-        and is left out: the first one wins. In a key, NULL equals NULL.
+        and is left out: the first one wins. In a key, NULL equals NULL. Repeats are looked for
+        only `among` the rows that meet this condition, where the caller knows one.
         """
 
     def merge(self, table: Table, rows: Rows) -> int:
@@ -63,6 +64,9 @@ class Transaction(Protocol):
 
     def delete(self, table: Table, rows: Rows) -> int:
         """Remove the rows that have a `key` of one of `rows`; how many. NULL equals NULL."""
+
+    def find(self, table: Table, rows: Rows) -> pa.Table:
+        """The rows that have a `key` of one of `rows`; NULL equals NULL."""
 
     def replace(self, table: Table, rows: Rows) -> int:
         """Make `rows` the whole content, under the columns of `table`; how many there are.

@@ -51,7 +51,7 @@ def load_in_parts(ledger: Ledger, made: list[Call], chance: random.Random) -> No
 
 
 EXAMPLES = settings(
-    max_examples=60,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

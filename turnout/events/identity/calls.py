@@ -8,12 +8,13 @@ warehouse). What follows from calls is said as SELECTs of *sightings*: a key, it
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from turnout.events.engine import Engine
-from turnout.events.identity.illegal import is_illegal_sql
+from turnout.events.identity.illegal import illegal_ids
 from turnout.warehouse import Column, Dialect, Type
 from turnout.warehouse.duckdb import DIALECT
 
@@ -82,9 +83,9 @@ class Calls:
 
     def __init__(self, engine: Engine, rows: pa.Table) -> None:
         """`rows` are in the form of `calls_sql`. Ids that mean nobody are taken out of them."""
-        self.illegal_ids = _illegal_ids(engine, rows)
+        self.illegal_ids = pc.unique(pa.concat_arrays([illegal_ids(rows[name]) for name in IDS]))
         self._engine = engine
-        self._tables = {"calls": _without(engine, rows, self.illegal_ids)}
+        self._tables = {"calls": _without(rows, self.illegal_ids)}
 
     def beside(self, **tables: pa.Table) -> Calls:
         """The same, with further `tables` for SELECTs to read."""
@@ -102,6 +103,16 @@ class Calls:
         return bool(values.null_count < len(values))
 
 
+def calls_of(base: str, rows: pa.Table) -> pa.Table:
+    """The calls in `rows` of the base table named `base`."""
+    found = {}
+    for name, column in COLUMNS.items():
+        is_there = column in rows.schema.names and OWN_TO.get(name, base) == base
+        values = rows[column] if is_there else pa.nulls(rows.num_rows, pa.string())
+        found[name] = values if values.type == pa.string() else pc.cast(values, pa.string())
+    return pa.table({**found, "seen_at": rows["timestamp"]})
+
+
 def calls_sql(dialect: Dialect, base: str, columns: Collection[str], source: str) -> str:
     """The calls in `source`, rows of the base table named `base` that has these `columns`."""
     text = dialect.type_name(Column("", Type.TEXT))
@@ -113,21 +124,12 @@ def calls_sql(dialect: Dialect, base: str, columns: Collection[str], source: str
     return f"SELECT {', '.join(parts)}, {dialect.identifier('timestamp')} AS seen_at FROM {source}"
 
 
-def _illegal_ids(engine: Engine, rows: pa.Table) -> list[str]:
-    columns = [name for name in IDS if rows[name].null_count < rows.num_rows]
-    if not columns:
-        return []
-    found = " UNION ".join(
-        f"SELECT {name} FROM raw WHERE {is_illegal_sql(name)}" for name in columns
-    )
-    return [id_ for (id_,) in engine.rows(found, raw=rows)]
-
-
-def _without(engine: Engine, rows: pa.Table, illegal_ids: Sequence[str]) -> pa.Table:
-    if not illegal_ids:
+def _without(rows: pa.Table, illegal: pa.Array) -> pa.Table:
+    if not len(illegal):
         return rows
-    listed = ", ".join(map(DIALECT.literal, illegal_ids))
-    legal = ", ".join(
-        f"CASE WHEN {name} NOT IN ({listed}) THEN {name} END AS {name}" for name in IDS
-    )
-    return engine.table(f"SELECT * REPLACE ({legal}) FROM raw", raw=rows)
+    for place, name in enumerate(rows.schema.names):
+        if name in IDS:
+            is_illegal = pc.is_in(rows[name], value_set=illegal)
+            legal = pc.if_else(is_illegal, pa.scalar(None, pa.string()), rows[name])
+            rows = rows.set_column(place, name, legal)
+    return rows

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import pyarrow as pa
 
 from turnout.events.engine import Engine
 from turnout.events.identity.calls import Calls, calls_sql
 from turnout.warehouse import Dialect, Table, Transaction
+
+Values: TypeAlias = pa.Array | pa.ChunkedArray
 
 # One array is bound, not a placeholder for each value: PostgreSQL and DuckDB both read this.
 AMONG = "IN (SELECT unnest(CAST(? AS text[])))"
@@ -28,17 +31,15 @@ class Desk:
         """Every row of a small table."""
         return self.transaction.execute(self._select(table))
 
-    def among(self, table: Table, column: str, values: pa.Array) -> pa.Table:
+    def among(self, table: Table, column: str, values: Values) -> pa.Table:
         """The rows of `table` whose `column` is among `values`."""
-        return self.transaction.execute(
-            f"{self._select(table)} WHERE {column} {AMONG}", [values.to_pylist()]
-        )
+        return self.transaction.find(replace(table, key=(column,)), pa.table({column: values}))
 
-    def delete(self, table: Table, column: str, values: pa.Array) -> None:
+    def delete(self, table: Table, column: str, values: Values) -> None:
         """Delete the rows of `table` whose `column` is among `values`."""
         self.transaction.delete(replace(table, key=(column,)), pa.table({column: values}))
 
-    def remembered(self, columns: Sequence[str], values: pa.Array) -> Calls:
+    def remembered(self, columns: Sequence[str], values: Values) -> Calls:
         """All stored calls in which one of the ids in `columns` is among `values`."""
         found = []
         for table in self.bases:

@@ -24,9 +24,13 @@ Remember = Callable[[pa.Array], pa.Table]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """New `runs` of the keys that changed, and all that was there `before` of those asked for."""
+    """New runs of the keys that changed, and all that was there `before` of those asked for.
 
-    runs: pa.Table
+    `single` are those of keys that have only ever shown one value, `parted` those of the others.
+    """
+
+    single: pa.Table
+    parted: pa.Table
     before: pa.Table
 
 
@@ -47,18 +51,22 @@ class History:
 
     def change(self, desk: Desk, calls: Calls, sightings: str, remember: Remember) -> Change | None:
         """What the `sightings` (a SELECT over `calls`) change; None for nothing."""
-        ends = calls.table(self._runs_of(f"({sightings})"))
+        ends = calls.table(self._ends(f"({sightings})"))
         if not ends.num_rows:
             return None
         before = desk.among(self.table, self.who, pc.unique(ends[self.who]))
         known = {"ends": ends, "before": before}
-        contested = desk.engine.table(self._contested(), **known)
-        runs = desk.engine.table(self._widened(), **known, contested=contested)
+        if before.num_rows:
+            ends = known["ends"] = desk.engine.table(self._widened(), **known)
+        contested = ends.filter(pc.field(self.value) != pc.field("other"))
+        single = ends.filter(pc.field(self.value) == pc.field("other")).drop_columns("other")
+        if before.num_rows:
+            single = desk.engine.table(self._changed(), single=single, before=before)
+        parted = single.slice(0, 0)
         if contested.num_rows:
             points = calls.table(self._among(f"({sightings})", "contested"), contested=contested)
             parted = self._parted(desk, contested, before, points, remember)
-            runs = pa.concat_tables([runs, parted])
-        return Change(runs, before) if runs.num_rows else None
+        return Change(single, parted, before) if single.num_rows or parted.num_rows else None
 
     def again(self, desk: Desk, keys: pa.Table, remember: Remember) -> pa.Table:
         """The runs of `keys` as the stored events alone say."""
@@ -68,20 +76,19 @@ class History:
 
     def write(self, desk: Desk, change: Change) -> None:
         """Put the new runs in the place of the old ones."""
-        old = desk.engine.table(
-            f"SELECT before.* FROM before SEMI JOIN runs USING ({self.who})",
-            before=change.before,
-            runs=change.runs,
-        )
-        rows = change.runs
-        if old.num_rows:
+        rows = pa.concat_tables([change.single, change.parted])
+        if change.before.num_rows:
+            known = {"before": change.before, "runs": rows}
+            old = desk.engine.table(
+                f"SELECT before.* FROM before SEMI JOIN runs USING ({self.who})", **known
+            )
             desk.delete(self.table, self.who, pc.unique(old[self.who]))
-            # Keys are deleted by one of their columns: what shares it only comes along.
+            # They are deleted by one column of the key: what shares it only is put back.
+            known["old"] = old
             rows = desk.engine.table(
-                f"SELECT * FROM runs UNION ALL BY NAME "
+                "SELECT * FROM runs UNION ALL BY NAME "
                 f"SELECT * FROM old ANTI JOIN runs USING ({self._keys})",
-                runs=rows,
-                old=old,
+                **known,
             )
         desk.transaction.append(self.table, rows)
 
@@ -95,9 +102,7 @@ class History:
 
     def _runs_of(self, points: str, and_by: str = "") -> str:
         """The runs of `points`, when those of one key and value are one run."""
-        carried = "".join(
-            f", arg_min({name}, (seen_at, {name})) AS {name}" for name in self.carried
-        )
+        carried = self._carried("seen_at")
         return (
             f"SELECT {self._keys}, {self.value}{carried}, "
             f"min(seen_at) AS first_seen_at, max(seen_at) AS last_seen_at "
@@ -109,24 +114,37 @@ class History:
             f"SELECT {self._columns}, seen_at FROM {points} SEMI JOIN {keys} USING ({self._keys})"
         )
 
-    def _contested(self) -> str:
-        """The keys that show several values, before or now."""
+    def _carried(self, time: str) -> str:
+        """Of the first; of two at the same time, the shortest (comparing pairs is slow)."""
+        return "".join(
+            f", arg_min({name}, epoch_us({time}) * 32 + length({name})) AS {name}"
+            for name in self.carried
+        )
+
+    def _ends(self, sightings: str) -> str:
+        """Of each key one row: its smallest value and its largest, from when to when."""
+        carried = self._carried("seen_at")
         return (
-            f"SELECT {self._keys} FROM (SELECT {self._keys}, {self.value} FROM ends "
-            f"UNION SELECT {self._keys}, {self.value} FROM before SEMI JOIN ends "
-            f"USING ({self._keys})) GROUP BY {self._keys} HAVING count(*) > 1"
+            f"SELECT {self._keys}, min({self.value}) AS {self.value}, max({self.value}) AS other"
+            f"{carried}, min(seen_at) AS first_seen_at, max(seen_at) AS last_seen_at "
+            f"FROM {sightings} GROUP BY {self._keys}"
         )
 
     def _widened(self) -> str:
-        """The one run of every other key, where it is new or has become longer."""
-        both = " UNION ALL ".join(
-            f"SELECT {self._columns}, {at} AS seen_at FROM {source} "
-            f"ANTI JOIN contested USING ({self._keys}) {among}"
-            for source, among in (("ends", ""), ("before", f"SEMI JOIN ends USING ({self._keys})"))
-            for at in ("first_seen_at", "last_seen_at")
-        )
+        """The same of what was there before and what is new."""
+        carried = self._carried("first_seen_at")
+        columns = f"{self._columns}, first_seen_at, last_seen_at"
         return (
-            f"SELECT now.* FROM ({self._runs_of(f'({both})')}) AS now ANTI JOIN before "
+            f"SELECT {self._keys}, min({self.value}) AS {self.value}, max(other) AS other"
+            f"{carried}, min(first_seen_at) AS first_seen_at, max(last_seen_at) AS last_seen_at "
+            f"FROM (SELECT {columns}, other FROM ends UNION ALL "
+            f"SELECT {columns}, {self.value} FROM before SEMI JOIN ends USING ({self._keys})) "
+            f"GROUP BY {self._keys}"
+        )
+
+    def _changed(self) -> str:
+        return (
+            "SELECT single.* FROM single ANTI JOIN before "
             f"USING ({self._keys}, {self.value}, first_seen_at, last_seen_at)"
         )
 

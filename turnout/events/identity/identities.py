@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from turnout.events.identity import calls as said
 from turnout.events.identity import tables
 from turnout.events.identity.calls import Calls
-from turnout.events.identity.desk import AMONG, Desk
+from turnout.events.identity.desk import AMONG, Desk, Values
 from turnout.events.identity.history import Change, History
 
 # An anonymous id of more users is a kiosk's or a server's own, and says nothing about anyone.
@@ -58,30 +58,54 @@ def _remembered(desk: Desk, anonymous_ids: pa.Array) -> pa.Table:
 
 
 def _write(desk: Desk, change: Change) -> None:
-    runs = desk.engine.table(SPANS, runs=change.runs)
-    HISTORY.write(desk, replace(change, runs=runs))
+    single = change.single
+    for name, time in (("since", tables.BEGINNING), ("until", tables.FOREVER)):
+        always = pa.repeat(pa.scalar(time, pa.timestamp("us")), single.num_rows)
+        single = single.append_column(name, always)
+    runs = change.parted
+    parted = desk.engine.table(SPANS, runs=runs) if runs.num_rows else single.slice(0, 0)
+    HISTORY.write(desk, replace(change, single=single, parted=parted))
 
 
 def _leave_out(desk: Desk, change: Change) -> None:
     """Forget whoever has come to have too many anonymous ids, now and for all times."""
-    new = desk.engine.table(
-        "SELECT DISTINCT user_id FROM runs ANTI JOIN before USING (anonymous_id, user_id)",
-        runs=change.runs,
-        before=change.before,
-    )
-    if not new.num_rows:
+    suspects = _with_many_rows(desk, _new_users(desk, change))
+    if not suspects.num_rows:
         return
-    users = desk.transaction.execute(
-        f"SELECT user_id FROM {desk.name(tables.IDENTITY_RUNS)} WHERE user_id {AMONG} "
-        f"GROUP BY user_id HAVING count(DISTINCT anonymous_id) > {ANONYMOUS_IDS_MAX}",
-        [new["user_id"].to_pylist()],
+    theirs = desk.among(tables.IDENTITY_RUNS, "user_id", suspects["user_id"])
+    users = desk.engine.table(
+        "SELECT user_id FROM theirs GROUP BY user_id "
+        f"HAVING count(DISTINCT anonymous_id) > {ANONYMOUS_IDS_MAX}",
+        theirs=theirs,
     )
     if not users.num_rows:
         return
-    theirs = desk.among(tables.IDENTITY_RUNS, "user_id", users["user_id"])
     desk.delete(tables.IDENTITY_RUNS, "user_id", users["user_id"])
     desk.transaction.append(tables.LEFT_OUT_USERS, users)
-    _learn_again(desk, pc.unique(theirs["anonymous_id"]))
+    ids = theirs.filter(pc.is_in(theirs["user_id"], value_set=users["user_id"].combine_chunks()))
+    _learn_again(desk, pc.unique(ids["anonymous_id"]))
+
+
+def _with_many_rows(desk: Desk, users: Values) -> pa.Table:
+    """Those of `users` who have more runs than one may have anonymous ids: cheap, and rare."""
+    return desk.transaction.execute(
+        f"SELECT user_id FROM {desk.name(tables.IDENTITY_RUNS)} WHERE user_id {AMONG} "
+        f"GROUP BY user_id HAVING count(*) > {ANONYMOUS_IDS_MAX}",
+        [users.to_pylist()],
+    )
+
+
+def _new_users(desk: Desk, change: Change) -> Values:
+    """Whose are the pairs that were not there before."""
+    runs = pa.concat_tables([change.single, change.parted])
+    if not change.before.num_rows:
+        return pc.unique(runs["user_id"])
+    new = desk.engine.table(
+        "SELECT DISTINCT user_id FROM runs ANTI JOIN before USING (anonymous_id, user_id)",
+        runs=runs,
+        before=change.before,
+    )
+    return new["user_id"]
 
 
 def _learn_again(desk: Desk, anonymous_ids: pa.Array) -> None:
@@ -89,4 +113,4 @@ def _learn_again(desk: Desk, anonymous_ids: pa.Array) -> None:
     others = desk.among(tables.IDENTITY_RUNS, "anonymous_id", anonymous_ids)
     if others.num_rows:
         runs = HISTORY.again(desk, others, lambda ids: _remembered(desk, ids))
-        _write(desk, Change(runs, others))
+        _write(desk, Change(runs.slice(0, 0), runs, others))

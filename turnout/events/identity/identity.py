@@ -12,13 +12,12 @@ from turnout.events import layout
 from turnout.events.engine import Engine
 from turnout.events.identity import tables
 from turnout.events.identity.aliases import note_aliases
-from turnout.events.identity.calls import Calls, calls_sql
+from turnout.events.identity.calls import Calls, calls_of
 from turnout.events.identity.desk import Desk
 from turnout.events.identity.identities import note_identities
 from turnout.events.identity.memberships import note_groups, note_memberships
 from turnout.events.identity.views import definitions
 from turnout.warehouse import Column, Dialect, Table, Transaction, Type, Warehouse
-from turnout.warehouse.duckdb import DIALECT
 
 # Rows read at a time when everything is learned again.
 SLICE_ROWS = 500_000
@@ -63,8 +62,7 @@ class Identity:
         """Learn from `rows`, which are new in the base `table` in this `transaction`."""
         self._know(transaction, table)
         if rows.num_rows:
-            sql = calls_sql(DIALECT, table.name, rows.schema.names, "base_rows")
-            self._learn_from(self._desk(transaction, engine), engine.table(sql, base_rows=rows))
+            self._learn_from(self._desk(transaction, engine), calls_of(table.name, rows))
 
     def rebuild(self, transaction: Transaction, engine: Engine) -> None:
         """Forget everything, and learn it again from the events that are stored."""
@@ -81,9 +79,8 @@ class Identity:
     def _learn_from(self, desk: Desk, rows: pa.Table) -> None:
         """Each kind of history, where some call has what it is made of."""
         calls = Calls(desk.engine, rows)
-        if calls.illegal_ids:
-            ids = pa.table({"id": pa.array(calls.illegal_ids, pa.string())})
-            desk.transaction.append(tables.ILLEGAL_IDS, ids)
+        if len(calls.illegal_ids):
+            desk.transaction.append(tables.ILLEGAL_IDS, pa.table({"id": calls.illegal_ids}))
         if calls.has("previous_id"):
             note_aliases(desk, calls)
         if calls.has("previous_id") or (calls.has("user_id") and calls.has("anonymous_id")):

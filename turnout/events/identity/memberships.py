@@ -26,7 +26,7 @@ MEMBERSHIPS = History(
 )
 GROUPS = History(tables.GROUP_RUNS, ("person", "is_anonymous"), "account_id", "person")
 # The end of an account is a leave of everybody who ever had a link to it.
-LINKS = f"""
+LINKS_AND_ENDS = f"""
     {said.LINKS} UNION ALL
     SELECT person, is_anonymous, account_id, true, 'spec_event', deleted_at
     FROM (
@@ -41,12 +41,12 @@ def note_memberships(desk: Desk, calls: Calls) -> None:
     new = calls.table(said.DELETIONS)
     if new.num_rows:
         desk.transaction.append(tables.DELETED_ACCOUNTS, new)
-    members = desk.among(tables.MEMBERSHIP_RUNS, "account_id", pc.unique(new["account_id"]))
+    deleted = desk.all(tables.DELETED_ACCOUNTS)
+    if deleted.num_rows:
+        members = desk.among(tables.MEMBERSHIP_RUNS, "account_id", pc.unique(new["account_id"]))
+        calls = calls.beside(members=members, deleted=deleted)
     change = MEMBERSHIPS.change(
-        desk,
-        _with_deletions(desk, calls, members),
-        LINKS,
-        lambda people: _remembered_links(desk, people),
+        desk, calls, _sightings(deleted), lambda people: _remembered_links(desk, people)
     )
     if change is not None:
         MEMBERSHIPS.write(desk, change)
@@ -61,13 +61,15 @@ def note_groups(desk: Desk, calls: Calls) -> None:
         GROUPS.write(desk, change)
 
 
-def _with_deletions(desk: Desk, calls: Calls, members: pa.Table) -> Calls:
-    return calls.beside(members=members, deleted=desk.all(tables.DELETED_ACCOUNTS))
+def _sightings(deleted: pa.Table) -> str:
+    return LINKS_AND_ENDS if deleted.num_rows else said.LINKS
 
 
 def _remembered_links(desk: Desk, people: pa.Array) -> pa.Table:
+    deleted = desk.all(tables.DELETED_ACCOUNTS)
     members = desk.among(tables.MEMBERSHIP_RUNS, "person", people)
-    return _with_deletions(desk, desk.remembered(SENDER, people), members).table(LINKS)
+    calls = desk.remembered(SENDER, people).beside(members=members, deleted=deleted)
+    return calls.table(_sightings(deleted))
 
 
 def _remembered_groups(desk: Desk, people: pa.Array) -> pa.Table:
