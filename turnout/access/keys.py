@@ -146,6 +146,11 @@ class WriteKeys:
                 raise NotFound("There is no such write key.")
 
 
+def checked_place(source: str, schema: str) -> tuple[str, str]:
+    """The same, as a key would have them; `BadRequest` when it could not."""
+    return _checked_source(source), _checked_schema(schema)
+
+
 def _row(key: WriteKey) -> dict[str, Any]:
     fields = {name: getattr(key, name) for name in WriteKey.__slots__}
     return {**fields, "origins": " ".join(key.origins)}

@@ -11,7 +11,7 @@ from typing import Never
 
 import typer
 
-from turnout.cli import copying, keys, serving
+from turnout.cli import copying, events, keys, serving
 from turnout.cli.terminal import EXIT_CODES, complain, complaints
 from turnout.errors import TurnoutError
 
@@ -32,6 +32,7 @@ app.command()(copying.sync)
 app.command("sign-in")(serving.sign_in)
 app.command()(serving.version)
 app.add_typer(keys.words, name="key")
+app.add_typer(events.words, name="events")
 
 
 def main() -> Never:

@@ -48,7 +48,7 @@ def opened_desk(config: Config) -> Iterator[Desk]:
     with contextlib.ExitStack() as closing:
         warehouse = open_warehouse(config)
         closing.callback(warehouse.close)
-        loader = Loader(config.journal_folder, warehouse)
+        loader = Loader(config.journal_folder, warehouse, config.identity.membership)
         closing.callback(loader.close)
         follower = Follower(config.follower_folder, warehouse)
         desk = Desk(config, warehouse, loader, follower, sources_of(config, warehouse, follower))
@@ -129,5 +129,7 @@ class Bar:
 @contextlib.contextmanager
 def _bar() -> Iterator[Bar]:
     columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True) as progress:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as progress:
         yield Bar(progress)

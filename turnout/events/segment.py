@@ -13,11 +13,13 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import time
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 SUFFIX = ".ndjson"
+NEW_FILES_MARK = "new-files"
 # Event lines begin with {"id": and hold no line break, so this is found at commit lines only.
 COMMIT_START = b'\n{"commit":{'
 COMMIT = re.compile(rb'\{"commit":\{"bytes":(\d{1,18}),"crc":(\d{1,10})\}\}')
@@ -48,6 +50,22 @@ def whole_blocks(text: bytes) -> Iterator[tuple[int, int, int]]:
 def segments(folder: Path) -> list[Path]:
     """All journal files, oldest first."""
     return sorted(folder.glob(f"*{SUFFIX}"))
+
+
+def ask_for_new_files(folder: Path) -> None:
+    """Have every writer let go of its file: at its next block, or when it looks, once a second."""
+    mark = folder / NEW_FILES_MARK
+    mark.touch()
+    now_ns = time.time_ns()
+    os.utime(mark, ns=(now_ns, now_ns))
+
+
+def new_files_asked_at(folder: Path) -> float:
+    """When that was asked last, in seconds since 1970; 0 for never."""
+    try:
+        return (folder / NEW_FILES_MARK).stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def lock(file: int) -> None:

@@ -35,7 +35,7 @@ class SegmentFile:
 
     def write(self, block: bytes) -> None:
         """Make one block durable; after an `OSError` nothing of it is left to be read."""
-        if self._file is not None and self._size >= self._bytes_max:
+        if self._file is not None and (self._size >= self._bytes_max or self._is_asked_for_new()):
             self.close()
         file = self._file if self._file is not None else self._begin()
         try:
@@ -48,9 +48,13 @@ class SegmentFile:
     def close_if_old(self, now_s: float) -> None:
         """Let go of a file of the longest age, so that a quiet one can be retired too.
 
+        Also of one that a new one is asked for, so that it can be written anew.
+
         `now_s` is of `time.monotonic`.
         """
-        if self._file is not None and now_s - self._begun_s >= self._age_max_s:
+        if self._file is None:
+            return
+        if now_s - self._begun_s >= self._age_max_s or self._is_asked_for_new():
             self.close()
 
     def close(self) -> None:
@@ -58,6 +62,9 @@ class SegmentFile:
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def _is_asked_for_new(self) -> bool:
+        return segment.new_files_asked_at(self._folder) > self._begun_at.timestamp()
 
     def _begin(self) -> int:
         """A new file whose name sorts after every earlier one of this process."""

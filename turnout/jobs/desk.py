@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +19,12 @@ from turnout import sync
 from turnout.clips.follower import Follower
 from turnout.config import Config
 from turnout.errors import BadRequest, Stopped, TurnoutError
+from turnout.events.forget import forget
+from turnout.events.importing import load_imported
 from turnout.events.load import Loader
+from turnout.events.replay import replay
+from turnout.events.retype import retype
+from turnout.events.trial import find_trial, remove_trial
 from turnout.events.upkeep import Report, Tell, Upkeep
 from turnout.jobs.source import SourceCopy
 from turnout.jobs.turns import Turns
@@ -28,7 +34,14 @@ from turnout.warehouse import Warehouse
 # How far it is, is written down this often.
 NOTE_EVERY_S = 0.2
 # What can be done about events, by its word.
-WORKS: Mapping[str, Callable[[Upkeep, Mapping[str, Any]], Report]] = {}
+WORKS: Mapping[str, Callable[[Upkeep, Mapping[str, Any]], Report]] = {
+    "imported": load_imported,
+    "replay": replay,
+    "forget": forget,
+    "retype": retype,
+    "find trial": find_trial,
+    "remove trial": remove_trial,
+}
 
 log = structlog.get_logger()
 
@@ -112,12 +125,17 @@ class Desk:
             self._config.data_folder / "receipts",
             self._warehouse,
             self._loader,
+            self._config.identity.membership,
             tell,
         )
         if word not in WORKS:
             raise BadRequest(f"This Turnout knows no work '{word}' on events.")
         with self.turns.upkeep():
             report = WORKS[word](work, parameters)
+            if report.erased:
+                with suppress(Stopped):  # too late for that
+                    tell("Writing the warehouse anew", 0, 0)
+                self._warehouse.compact()
         if report.changed:
             self._follower.publish(now=datetime.now(UTC))
         if report.erased:

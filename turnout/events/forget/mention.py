@@ -1,0 +1,21 @@
+"""Whether the beginning of a refused event, which may be no JSON any more, names somebody."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+KEYS = "userId|anonymousId|previousId|groupId|user_id|anonymous_id|previous_id|group_id"
+# An id this long means the same wherever it stands; a shorter one only beside such a key.
+TELLING_CHARS_MIN = 6
+
+
+def mention_pattern(ids: Iterable[str]) -> str:
+    """A regular expression (RE2) for heads that name one of `ids`; matches nothing for none."""
+    parts: list[str] = []
+    for id_ in ids:
+        text = re.escape(id_)
+        parts.append(rf'"(?:{KEYS})"\s*:\s*"?\s*{text}\s*(?:["\s,}}]|$)')
+        if len(id_) >= TELLING_CHARS_MIN:
+            parts.append(rf"(?:^|[^\w]){text}(?:[^\w]|$)")
+    return "|".join(parts) or r"[^\s\S]"
