@@ -83,3 +83,18 @@ def test_renewing_a_key_that_did_not_change_forgives_nothing() -> None:
         register.of("alice-key").enter(None)
     register.renew({"alice-key": key(rate_per_s=2)})
     register.of("alice-key").enter(None)
+
+
+def test_a_key_in_use_is_noted_now_and_then() -> None:
+    register = Register()
+    used, idle = key("used"), key("idle")
+    register.renew({each.key: each for each in (used, idle)})
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    assert register.uses(noon) == {}
+    register.of("used").enter(None)
+    assert register.uses(noon) == {"used": noon}
+    register.of("used").enter(None)
+    assert register.uses(noon + timedelta(seconds=30)) == {}
+    later = noon + timedelta(minutes=1)
+    assert register.uses(later) == {"used": later}
+    assert register.uses(later + timedelta(hours=1)) == {}
