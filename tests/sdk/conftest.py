@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.running import Turnout
+from tests.sdk.source import opened
 
 # Its assertions say what differs, as a test file's do.
 pytest.register_assert_rewrite("tests.sdk.ledger")
@@ -14,12 +15,8 @@ pytest.register_assert_rewrite("tests.sdk.ledger")
 
 @pytest.fixture(scope="module")
 def turnout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Turnout]:
-    running = Turnout(tmp_path_factory.mktemp("sdk") / "home")
-    try:
-        running.start()
+    with opened(tmp_path_factory.mktemp("sdk")) as running:
         yield running
-    finally:
-        running.end()
 
 
 @pytest.fixture(scope="session")

@@ -11,8 +11,9 @@ import contextlib
 import gzip
 import json
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
+from ssl import SSLContext
 from types import TracebackType
 from typing import Any, Self
 
@@ -52,14 +53,16 @@ class Message:
 class Proxy:
     """Listens on a port of its own; use it as a context manager, then ask `settled` what it saw.
 
-    `harms` says which requests the plan is for, by (method, path); the others pass.
+    The plan is for requests that carry events; others pass. With `secure` it speaks https to its
+    clients, and says so to the server.
     """
 
     def __init__(
         self,
         upstream_port: int,
         plan: Iterable[Mishap] = (),
-        harms: Callable[[str, str], bool] = lambda method, _: method == "POST",
+        *,
+        secure: SSLContext | None = None,
     ) -> None:
         self.port = 0
         self.plan = list(plan)
@@ -68,7 +71,7 @@ class Proxy:
         # What the clients say about their own tries.
         self.retry_counts: list[int] = []
         self._upstream_port = upstream_port
-        self._harms = harms
+        self._secure = secure
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._open: set[asyncio.StreamWriter] = set()
@@ -77,7 +80,7 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'https' if self._secure else 'http'}://127.0.0.1:{self.port}"
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -112,7 +115,9 @@ class Proxy:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE_S * 3)
 
     async def _listen(self) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(
+            self._serve, "127.0.0.1", self.port, ssl=self._secure
+        )
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def _settle(self) -> None:
@@ -148,8 +153,7 @@ class Proxy:
 
     async def _treat(self, request: Message) -> bytes:
         """What the client gets; anything that is no whole answer ends its connection."""
-        method, path, _ = request.start
-        if not self._harms(method, path):
+        if request.start[0] != "POST":
             return (await self._forward(request)).raw
         self.retry_counts.append(int(request.fields.get("x-retry-count", "0")))
         mishap = self.plan.pop(0) if self.plan else Mishap.NONE
@@ -195,7 +199,7 @@ class Proxy:
         """Over a connection of its own, so that one request's fate is not another's."""
         reader, writer = await asyncio.open_connection("127.0.0.1", self._upstream_port)
         try:
-            writer.write(request.raw)
+            writer.write(request.raw if self._secure is None else from_https(request))
             async with asyncio.timeout(PATIENCE_S):
                 answer = await read(reader)
         finally:
@@ -217,6 +221,11 @@ async def read(reader: asyncio.StreamReader) -> Message | None:
     assert "transfer-encoding" not in fields
     body = await reader.readexactly(int(fields.get("content-length", "0")))
     return Message(head, fields, body)
+
+
+def from_https(request: Message) -> bytes:
+    """With the header that says so, as proxies in front of a server add it."""
+    return request.head[:-2] + b"X-Forwarded-Proto: https\r\n\r\n" + request.body
 
 
 def refusal(request: Message, status: str, retry_after: str = "") -> bytes:

@@ -1,11 +1,29 @@
-"""A source of a library's own, in a schema of the same name."""
+"""A Turnout for the clients of a file, and a source for each, in a schema of the same name."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from tests.running import Turnout, eventually
 from turnout.access.keys import WriteKeys
+
+
+@contextmanager
+def opened(folder: Path, **collector: Any) -> Iterator[Turnout]:
+    """A running Turnout; `collector` are settings of its door."""
+    turnout = Turnout(folder / "home")
+    toml = turnout.home / "turnout.toml"
+    lines = "".join(f"{name} = {json.dumps(value)}\n" for name, value in collector.items())
+    toml.write_text(toml.read_text().replace("[collector]\n", "[collector]\n" + lines))
+    try:
+        turnout.start()
+        yield turnout
+    finally:
+        turnout.end()
 
 
 def new_key(turnout: Turnout, slug: str, **values: Any) -> str:
