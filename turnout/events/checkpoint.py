@@ -67,11 +67,7 @@ class Checkpoint:
         self._observed = _observe(self._journal)
         if observed is None or observed.lengths == self._observed.lengths == {}:
             return
-        try:
-            seen.sync()
-            _write(self._folder / FILE_NAME, msgspec.json.encode(observed))
-        except OSError as error:
-            log.warning("the door's index cannot be brought to the disk", problem=error.strerror)
+        self._note(seen, observed)
 
     def recover(self, seen: Seen) -> int:
         """Add what the journal holds after the note; how many lines were read.
@@ -82,7 +78,21 @@ class Checkpoint:
             if not is_alone:
                 return 0  # another process is at it
             note = None if seen.has_gaps else _read(self._folder / FILE_NAME)
-            return sum(_add_all(seen, path, start) for path, start in _unnoted(self._journal, note))
+            after = _observe(self._journal)
+            count = sum(
+                _add_all(seen, path, start) for path, start in _unnoted(self._journal, note)
+            )
+            # Or a process that is killed again and again would read more at each start.
+            if count:
+                self._note(seen, after)
+            return count
+
+    def _note(self, seen: Seen, observed: Note) -> None:
+        try:
+            seen.sync()
+            _write(self._folder / FILE_NAME, msgspec.json.encode(observed))
+        except OSError as error:
+            log.warning("the door's index cannot be brought to the disk", problem=error.strerror)
 
 
 def _observe(folder: Path) -> Note:

@@ -28,7 +28,10 @@ class Job:
 
 async def run_jobs(jobs: Sequence[Job]) -> None:
     """Run every job at its pace until cancelled; a run that has begun is finished first."""
-    await asyncio.gather(*(_repeat(job) for job in jobs))
+    # Not `gather`: cancelled, it returns with the first job that ends, while others still run.
+    async with asyncio.TaskGroup() as group:
+        for job in jobs:
+            group.create_task(_repeat(job))
 
 
 async def _repeat(job: Job) -> None:
