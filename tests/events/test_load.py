@@ -151,12 +151,12 @@ def cut_after(monkeypatch: pytest.MonkeyPatch, steps: int) -> None:
     def wrap(name: str) -> None:
         real = getattr(DuckDBTransaction, name)
 
-        def step(self: DuckDBTransaction, *given: Any) -> Any:
+        def step(self: DuckDBTransaction, *given: Any, **named: Any) -> Any:
             nonlocal left
             left -= 1
             if left < 0:
                 raise Cut(name)
-            return real(self, *given)
+            return real(self, *given, **named)
 
         monkeypatch.setattr(DuckDBTransaction, name, step)
 

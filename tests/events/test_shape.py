@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.events.house import House
-from turnout.events import discovery, plan, routing
+from turnout.events import family, plan, routing
 
 
 def track(id_: str, **properties: Any) -> dict[str, Any]:
@@ -222,7 +222,7 @@ def test_context_is_in_every_table_and_traits_in_it_touch_no_user(house: House) 
             f"SELECT context_ip, context_page_url, context_traits_plan, channel "
             f"FROM analytics.{table}"
         )
-        assert list(row.values()) == ["10.0.0.1", "/x", "pro", "server"]
+        assert list(row.values()) == ["10.0.0.0", "/x", "pro", "server"]
     assert house.rows("SELECT * FROM analytics.users") == []
 
 
@@ -281,7 +281,7 @@ def test_an_event_of_thousands_of_properties_loads_whole_and_soon(house: House, 
 def test_events_of_ever_new_properties_load_a_few_at_a_time(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(discovery, "PATHS_MAX", 40)
+    monkeypatch.setattr(family, "PATHS_MAX", 40)
     events = [track(f"e{n}", **{f"p{n}_{k}": k for k in range(12)}) for n in range(20)]
     house.receive(*events)
     load = house.load()

@@ -1,8 +1,8 @@
-"""The SQL of one table's rows: from a plan to one SELECT over routed messages.
+"""The careful SQL of one table's rows, where some value may not fit: nothing of it is lost.
 
-`v` is the list of a message's values as text and `t` the list of their kinds, each extracted in
-a single parse. Every feed becomes one typed expression; what does not fit is noticed by being
-there as text and absent as a value.
+`context_v` and `part_v` are the lists of a message's values as text, from its two documents, and
+`context_t` and `part_t` those of their kinds, each extracted in a single parse. Every feed becomes
+one typed expression; what does not fit is noticed by being there as text and absent as a value.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from turnout.events.plan import FITTING, TIME_PATTERN, Found, Plan
-from turnout.warehouse import Type
+from turnout.events.iso import time_sql
+from turnout.events.plan import EXACT_MAX, FITTING, Found, Path, Plan
+from turnout.warehouse import Column, Type
 from turnout.warehouse.duckdb import DIALECT
 
 REASONS = {
@@ -24,8 +25,6 @@ REASONS = {
 INEXACT = "inexact"
 NAME_TAKEN = "name_taken"
 BAD_TIMESTAMP = "bad_timestamp"
-# From here on not every whole number is a float.
-EXACT_MAX = 2**53
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,17 +33,10 @@ class Feed:
 
     found: Found
     column: str
-    number: int  # its place in `v`, from 1
-    kind: str | None  # its place in `t` as an expression, where kinds must be told apart
+    name: str
+    text: str  # as an expression over the extracted lists
+    kind: str | None  # the same, where kinds must be told apart
     value: str
-
-    @property
-    def name(self) -> str:
-        return f"f{self.number}"
-
-    @property
-    def text(self) -> str:
-        return f"v[{self.number}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,90 +44,85 @@ class Misfit:
     """A value that its column did not take: when, which, and why."""
 
     condition: str
-    pointer: str
+    json: str
     spelling: str
     column: str
     text: str
     reason: str
 
 
-class RowsSelect:
-    """SELECTs of a plan's columns beside `own` ones (name → expression over the source).
+BAD_TIME = Misfit(
+    "bad_time IS NOT NULL", "bad_time", "timestamp", "timestamp",
+    "json_extract_string(bad_time, '$')", BAD_TIMESTAMP,
+)  # fmt: skip
 
-    `plain` only notices rows with a misfit, `careful` rescues them: misfits are rare, and the
-    expressions for them cost as much as all others together.
-    """
+
+class CarefulRows:
+    """The SELECT of a plan's columns beside `own` ones (name → expression over the messages)."""
 
     def __init__(self, plan: Plan, own: Mapping[str, str], *, bad_times: bool) -> None:
-        """`bad_times` says that the source has messages whose time could not be read."""
-        feeds, self._kinds = _feeds(plan)
-        self._feeds = feeds
-        self._misfits = [*_misfits(plan, feeds)]
+        """`bad_times` says that the messages have some whose time could not be read."""
+        self._texts = Lists("v")
+        self._kinds = Lists("t")
+        self._feeds = [
+            self._feed(found, each.column, f"f{number}")
+            for number, (each, found) in enumerate(
+                (each, found) for each in plan.planned for found in each.feeds
+            )
+        ]
+        self._misfits = [*_misfits(plan, self._feeds)]
         self._homeless = plan.homeless
         if bad_times:
-            self._misfits.append(_bad_time())
+            self._misfits.append(BAD_TIME)
         self._columns = [
             *(f"{expression} AS {DIALECT.identifier(name)}" for name, expression in own.items()),
-            *_columns(plan, feeds),
+            *_columns(plan, self._feeds),
         ]
 
-    def plain(self, source: str) -> str:
-        """The columns, a NULL `_rescued`, and `_is_misfit`."""
-        is_misfit = " OR ".join([*map(_is_there, self._misfits), *_are_there(self._homeless)])
-        return self._select(
-            ["CAST(NULL AS JSON) AS _rescued", f"{is_misfit or 'false'} AS _is_misfit"], source
-        )
-
-    def careful(self, source: str) -> str:
+    def sql(self, source: str) -> str:
         """The columns, `_rescued`, and in `_misfits` what `discards` will say."""
-        listed = [
+        columns = [
+            *self._columns,
             f"{_rescued(self._misfits, self._homeless)} AS _rescued",
             f"{_listed(self._misfits)} AS _misfits",
         ]
-        return self._select(listed, source)
-
-    def _select(self, more: list[str], source: str) -> str:
-        pointers = literals(feed.found.path.pointer for feed in self._feeds)
         values = "".join(f", {feed.value} AS {feed.name}" for feed in self._feeds)
+        lists = self._texts.sql("json_extract_string") + self._kinds.sql("json_type")
         return (
-            f"SELECT {', '.join([*self._columns, *more])} FROM (SELECT *{values} FROM ("
-            f"SELECT *, json_extract_string(line, {pointers}) AS v, "
-            f"json_type(line, {literals(self._kinds)}) AS t FROM {source}))"
+            f"SELECT {', '.join(columns)} FROM "
+            f"(SELECT *{values} FROM (SELECT *{lists} FROM {source}))"
         )
 
-
-def time_sql(text: str) -> str:
-    """The UTC time that `text` says in ISO 8601, or NULL.
-
-    Most texts end in Z: they need neither the pattern nor the calendar of time zones. Years before
-    1 are none that other programs can read.
-    """
-    return (
-        f"CASE WHEN {text} < '0001' THEN NULL "
-        f"WHEN {text} LIKE '____-__-__T__:__:__%Z' THEN TRY_CAST({text} AS TIMESTAMP) "
-        f"WHEN regexp_full_match({text}, '{TIME_PATTERN}') "
-        f"THEN TRY_CAST(TRY_CAST({text} AS TIMESTAMPTZ) AS TIMESTAMP) END"
-    )
-
-
-def _feeds(plan: Plan) -> tuple[list[Feed], list[str]]:
-    """All feeds of a plan, and the pointers whose kinds they need."""
-    feeds: list[Feed] = []
-    kinds: list[str] = []
-    wanted = [
-        (each.column.name, each.column.type, found) for each in plan.planned for found in each.feeds
-    ]
-    for column, type_, found in wanted:
-        fitting = FITTING.get(type_)
+    def _feed(self, found: Found, column: Column, name: str) -> Feed:
+        fitting = FITTING.get(column.type)
         strange = found.kinds - {"NULL"} - (fitting or found.kinds - {"OBJECT"})
-        kind = None
-        if strange:
-            kinds.append(found.path.pointer)
-            kind = f"t[{len(kinds)}]"
-        number = len(feeds) + 1
-        value = _guarded(_value(f"v[{number}]", type_), kind, fitting)
-        feeds.append(Feed(found, column, number, kind, value))
-    return feeds, kinds
+        kind = self._kinds.place(found.path) if strange else None
+        text = self._texts.place(found.path)
+        value = _guarded(_value(text, column.type), kind, fitting)
+        return Feed(found, column.name, name, text, kind, value)
+
+
+class Lists:
+    """Lists of what is extracted from each document, named for it: `context_v`, `part_v`."""
+
+    def __init__(self, ending: str) -> None:
+        self._ending = ending
+        self._pointers: dict[str, list[str]] = {}
+
+    def place(self, path: Path) -> str:
+        """Where the value of `path` will be, as an expression; a document of text is itself."""
+        if path.depth == 0:
+            return path.document
+        pointers = self._pointers.setdefault(path.document, [])
+        pointers.append(path.pointer)
+        return f"{path.document}_{self._ending}[{len(pointers)}]"
+
+    def sql(self, function: str) -> str:
+        """The lists as further columns."""
+        return "".join(
+            f", {function}({document}, {literals(pointers)}) AS {document}_{self._ending}"
+            for document, pointers in self._pointers.items()
+        )
 
 
 def _value(text: str, type_: Type) -> str:
@@ -164,33 +151,41 @@ def _guarded(value: str, kind: str | None, fitting: frozenset[str] | None) -> st
 
 
 def _columns(plan: Plan, feeds: list[Feed]) -> list[str]:
-    sql: list[str] = []
-    for each in plan.planned:
-        names = [feed.name for feed in feeds if feed.column == each.column.name]
-        value = names[0] if len(names) == 1 else f"coalesce({', '.join(names)})"
-        sql.append(f"{value} AS {DIALECT.identifier(each.column.name)}")
-    return sql
+    return [
+        f"{_winner(feeds, each.column.name)} AS {DIALECT.identifier(each.column.name)}"
+        for each in plan.planned
+    ]
+
+
+def _winner(feeds: list[Feed], column: str) -> str:
+    """The first value there is, of those that feed a column."""
+    names = [feed.name for feed in feeds if feed.column == column]
+    return names[0] if len(names) == 1 else f"coalesce({', '.join(names)})"
 
 
 def _misfits(plan: Plan, feeds: list[Feed]) -> Iterable[Misfit]:
     types = {each.column.name: each.column.type for each in plan.planned}
-    first: dict[str, Feed] = {}
+    shared = {each.column.name for each in plan.planned if len(each.feeds) > 1}
     for feed in feeds:
-        reason = REASONS.get(types.get(feed.column, Type.TEXT))
-        if reason:
-            yield _misfit(feed, _not_taken(feed), reason)
-        if types.get(feed.column) is Type.FLOAT:
+        type_ = types[feed.column]
+        if type_ in REASONS:
+            yield _misfit(feed, _not_taken(feed), REASONS[type_])
+        if type_ is Type.FLOAT:
             yield _misfit(feed, _inexact(feed), INEXACT)
-        if feed.column in first:
-            winner = first[feed.column].name
-            lost = f"{winner} IS NOT NULL AND {feed.name} <> {winner}"
-            yield _misfit(feed, lost, NAME_TAKEN)
-        first.setdefault(feed.column, feed)
+        if feed.column in shared:
+            yield _misfit(feed, f"{feed.name} <> {_winner(feeds, feed.column)}", NAME_TAKEN)
 
 
 def _misfit(feed: Feed, condition: str, reason: str) -> Misfit:
     path = feed.found.path
-    return Misfit(condition, path.pointer, path.spelling, feed.column, feed.text, reason)
+    return Misfit(condition, _json(path), path.spelling, feed.column, feed.text, reason)
+
+
+def _json(path: Path) -> str:
+    """The value as it was sent."""
+    if path.depth == 0:
+        return f"to_json({path.document})"
+    return f"json_extract({path.document}, {DIALECT.literal(path.pointer)})"
 
 
 def _not_taken(feed: Feed) -> str:
@@ -207,55 +202,38 @@ def _inexact(feed: Feed) -> str:
     )
 
 
-def _bad_time() -> Misfit:
-    return Misfit(
-        "bad_time IS NOT NULL",
-        "/event/timestamp",
-        "timestamp",
-        "timestamp",
-        "bad_time",
-        BAD_TIMESTAMP,
-    )
-
-
 def _rescued(misfits: list[Misfit], homeless: list[Found]) -> str:
     """All misfits of a row as one JSON object, as they were sent."""
     members = [
         f"CASE WHEN {each.condition} THEN {DIALECT.literal(_json_name(each.spelling))} "
-        f"|| CAST(json_extract(line, {DIALECT.literal(each.pointer)}) AS VARCHAR) END"
+        f"|| CAST({each.json} AS VARCHAR) END"
         for each in misfits
     ]
-    if homeless:
-        members.append(_members(homeless))
+    members += _members(homeless)
     inside = f"nullif(concat_ws(',', {', '.join(members)}), '')" if members else "NULL"
     return f"CAST('{{' || {inside} || '}}' AS JSON)"
 
 
-def _members(homeless: list[Found]) -> str:
-    """The values that found no column, in one expression: there may be thousands."""
-    names = literals(_json_name(found.path.spelling) for found in homeless)
-    listed = (
-        f"list_transform(list_filter({_zipped(homeless, names)}, "
-        "lambda each: each[2] IS NOT NULL), lambda each: each[1] || each[2])"
-    )
-    return f"nullif(array_to_string({listed}, ','), '')"
+def _members(homeless: list[Found]) -> Iterable[str]:
+    """The values that found no column, in one expression a document: there may be thousands."""
+    for document in ("context", "part"):
+        some = [found for found in homeless if found.path.document == document]
+        if some:
+            listed = (
+                f"list_transform(list_filter({_zipped(document, some)}, "
+                "lambda each: each[2] IS NOT NULL), lambda each: each[1] || each[2])"
+            )
+            yield f"nullif(array_to_string({listed}, ','), '')"
 
 
-def _are_there(homeless: list[Found]) -> list[str]:
-    if not homeless:
-        return []
-    pointers = literals(found.path.pointer for found in homeless)
-    kinds = f"json_type(line, {pointers})"
-    return [f"len(list_filter({kinds}, lambda kind: kind NOT IN ('NULL', 'OBJECT'))) > 0"]
-
-
-def _zipped(homeless: list[Found], names: str) -> str:
+def _zipped(document: str, homeless: list[Found]) -> str:
     """Names beside values as JSON text: NULL for what is absent, null, or has members instead."""
+    names = literals(_json_name(found.path.spelling) for found in homeless)
     pointers = literals(found.path.pointer for found in homeless)
     is_leaf = ", ".join("false" if "OBJECT" in found.kinds else "true" for found in homeless)
     values = (
-        f"list_transform(list_zip(json_extract(line, {pointers}), [{is_leaf}]), lambda each: "
-        "CASE WHEN each[2] OR each[1]::VARCHAR NOT LIKE '{%' "
+        f"list_transform(list_zip(json_extract({document}, {pointers}), [{is_leaf}]), "
+        "lambda each: CASE WHEN each[2] OR each[1]::VARCHAR NOT LIKE '{%' "
         "THEN nullif(each[1]::VARCHAR, 'null') END)"
     )
     return f"list_zip({names}, {values})"
@@ -271,10 +249,6 @@ def _listed(misfits: list[Misfit]) -> str:
     if not entries:
         return "[]"
     return f"list_filter([{', '.join(entries)}], lambda each: each IS NOT NULL)"
-
-
-def _is_there(misfit: Misfit) -> str:
-    return f"coalesce({misfit.condition}, false)"
 
 
 def _json_name(name: str) -> str:

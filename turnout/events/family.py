@@ -2,28 +2,40 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
+from typing import TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from turnout.events import layout, naming
-from turnout.events.discovery import PATHS_MAX, Discovery, TooManyPaths
 from turnout.events.engine import Engine
-from turnout.events.expression import RowsSelect, literals
+from turnout.events.expression import CarefulRows, literals
 from turnout.events.plan import Found, Path, Plan, plan_table
 from turnout.events.routing import Target
+from turnout.events.structure import Kinds, Structure
+from turnout.events.typed import TypedRows, Unsafe
 from turnout.warehouse import Column, Table
 from turnout.warehouse.duckdb import DIALECT
 
 # Members of the message itself that become columns when they are there.
-TOP_LEVEL = {"page": ("name", "category"), "screen": ("name", "category")}
+VIEWED = frozenset({"name", "category"})
+# Looking for every path in every message is their product: more paths only in a message alone.
+PATHS_MAX = 3_000
+# The column of a base table's rows that stands for their id.
+KEY = "_key"
+# Columns of whole numbers that must stay what they are: schema, table, column.
+Exact: TypeAlias = frozenset[tuple[str, str, str]]
 NO_DISCARDS = pa.table(
     {name: pa.array([], pa.string()) for name in ("table_name", "row_id", "column_name")}
 )
+
+
+class TooManyPaths(Exception):
+    """Different messages have so many different paths that fewer must be looked at at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +46,12 @@ class Shaped:
     rows: pa.Table
     discards: pa.Table
 
-    def only(self, ids: pa.Array) -> Shaped:
-        """What is left of it for messages with these ids."""
-        rows = self.rows.filter(pc.is_in(self.rows["id"], value_set=ids))
-        discards = self.discards.filter(pc.is_in(self.discards["row_id"], value_set=ids))
+    def without(self, ids: pa.Array) -> Shaped:
+        """What is left of it when messages with these ids are left out."""
+        rows, discards = (
+            table.filter(pc.invert(pc.is_in(table[name], value_set=ids)))
+            for table, name in ((self.rows, "id"), (self.discards, "row_id"))
+        )
         return Shaped(self.plan, rows, discards)
 
 
@@ -51,10 +65,16 @@ class Family:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What shaping one unit needs everywhere. `has_bad_times`: some call's time is unreadable."""
+    """What shaping one unit needs everywhere.
+
+    `looks` has what the messages of each route hold; `exact` the columns never to be widened;
+    `has_bad_times`: some call's time is unreadable.
+    """
 
     engine: Engine
-    discovery: Discovery
+    structure: Structure
+    looks: Mapping[int, Kinds]
+    exact: Exact
     loaded_at: datetime
     has_bad_times: bool
 
@@ -62,16 +82,9 @@ class Work:
 class FamilyShaper:
     """Shapes the messages of one schema and type."""
 
-    def __init__(
-        self,
-        work: Work,
-        schema: str,
-        type_: str,
-        tables: Mapping[str, Table],
-    ) -> None:
+    def __init__(self, work: Work, schema: str, type_: str, tables: Mapping[str, Table]) -> None:
+        self._work = work
         self._engine = work.engine
-        self._discovery = work.discovery
-        self._has_bad_times = work.has_bad_times
         self._schema = schema
         self._type = type_
         self._tables = tables
@@ -81,19 +94,22 @@ class FamilyShaper:
     def shape(self, targets: Sequence[Target]) -> Family:
         """The base table over all targets, and each track target's event table."""
         base = self._known(layout.BASES[self._type], layout.OWN_COLUMNS[layout.BASES[self._type]])
-        apart = [target for target in targets if target.has_table]
-        together = [target for target in targets if not target.has_table]
-        asked = [*([target] for target in apart), *([together] if together else [])]
-        found = self._engine.each(self._find, asked)
+        own = self._own_columns(base.name) | {KEY: "key"}
         if self._type != "track":
-            return Family(self._shaped(base, found[0], targets))
-        outside = [[each for each in some if each.path.keys[0] != "properties"] for some in found]
-        with_table = [
-            (self._known(target.name, layout.EVENT_COLUMNS), some, [target])
-            for target, some in zip(apart, found, strict=False)
+            return Family(self._shaped(base, own, targets, self._roots(of_part=True)))
+        # The largest first, so that no thread is left to it alone.
+        work: list[Callable[[], Shaped]] = [
+            lambda: self._shaped(base, own, targets, self._roots(of_part=False)),
+            *(partial(self._detail, target) for target in targets if target.has_table),
         ]
-        details = self._engine.each(lambda given: self._shaped(*given), with_table)
-        return Family(self._shaped(base, _united(outside), targets), tuple(details))
+        shaped, *details = self._engine.each(lambda some: some(), work)
+        return Family(shaped, tuple(details))
+
+    def _detail(self, target: Target) -> Shaped:
+        """An event's own table."""
+        table = self._known(target.name, layout.EVENT_COLUMNS)
+        own = self._own_columns("") | {"event": DIALECT.literal(target.name)}
+        return self._shaped(table, own, [target], self._roots(of_part=True))
 
     def _known(self, name: str, columns: Sequence[Column]) -> Table:
         """The table as it is, with the columns it must at least have."""
@@ -101,58 +117,61 @@ class FamilyShaper:
         missing = [column for column in columns if table.column(column.name) is None]
         return replace(table, columns=(*table.columns, *missing), key=layout.KEY)
 
-    def _find(self, targets: Sequence[Target]) -> list[Found]:
-        """What is in the messages of these targets; properties without a table are not asked."""
-        roots = [Path(("context",))]
-        part = layout.PARTS.get(self._type)
-        if part and (self._type != "track" or targets[0].has_table):
-            roots.append(Path((part,)))
-        leaves = [Path((name,)) for name in ("channel", *TOP_LEVEL.get(self._type, ()))]
-        name = targets[0].name if targets[0].has_table else ""
-        subject = (self._schema, self._type, name)
-        return self._discovery.find(subject, roots, leaves, _messages(targets))
+    def _roots(self, *, of_part: bool) -> frozenset[str]:
+        """Below which members of a message columns are found."""
+        roots = {"context", "channel"}
+        if self._type in ("page", "screen"):
+            roots |= VIEWED
+        if of_part and self._type in layout.PARTS:
+            roots.add(layout.PARTS[self._type])
+        return frozenset(roots)
 
-    def _shaped(self, table: Table, found: Sequence[Found], targets: Sequence[Target]) -> Shaped:
+    def _shaped(
+        self, table: Table, own: Mapping[str, str], targets: Sequence[Target], roots: frozenset[str]
+    ) -> Shaped:
         messages = _messages(targets)
-        if len(targets) > 1 and len(found) > PATHS_MAX:
+        routes = [route for target in targets for route in target.routes]
+        structure = self._work.structure
+        found = structure.find([self._work.looks[route] for route in routes], roots, messages)
+        if len(found) > PATHS_MAX and self._are_several(messages):
             raise TooManyPaths
         plan = plan_table(
             table,
             found,
             self._name_of,
-            lambda paths: self._discovery.first_types(paths, messages),
-            lambda path: self._discovery.has_fraction(path, messages),
+            lambda paths: structure.first_types(paths, messages),
+            lambda column, path: (
+                (table.schema, table.name, column) not in self._work.exact
+                and structure.has_fraction(path, messages)
+            ),
         )
-        select = RowsSelect(plan, self._own_columns(plan, found), bad_times=self._has_bad_times)
-        rows = self._rows(select.plain, targets)
-        if not pc.any(rows["_is_misfit"]).as_py():
-            return Shaped(plan, rows.drop_columns("_is_misfit"), NO_DISCARDS)
-        rows = self._rows(select.careful, targets)
-        return Shaped(plan, rows.drop_columns("_misfits"), self._discards(table, rows))
+        if table.name in layout.LATEST:
+            own = {**own, "_cleared": self._cleared(found)}
+        return self._rows(plan, own, messages)
 
-    def _rows(self, select: Callable[[str], str], targets: Sequence[Target]) -> pa.Table:
-        """All rows; those of several targets in two halves at the same time."""
-        if len(targets) == 1:
-            return self._engine.table(select(_messages(targets)))
-        halves = self._engine.each(
-            lambda some: self._engine.table(select(_messages(some))), [targets[::2], targets[1::2]]
-        )
-        return pa.concat_tables(halves)
+    def _rows(self, plan: Plan, own: Mapping[str, str], messages: str) -> Shaped:
+        """Quickly where that is safe, and otherwise with care."""
+        bad_times = self._work.has_bad_times
+        try:
+            rows = self._engine.table(TypedRows(plan, own, bad_times=bad_times).sql(messages))
+            if not pc.any(rows["_is_doubtful"]).as_py():
+                return Shaped(plan, rows.drop_columns("_is_doubtful"), NO_DISCARDS)
+        except Unsafe:
+            pass
+        rows = self._engine.table(CarefulRows(plan, own, bad_times=bad_times).sql(messages))
+        return Shaped(plan, rows.drop_columns("_misfits"), self._discards(plan.table, rows))
 
-    def _own_columns(self, plan: Plan, found: Sequence[Found]) -> dict[str, str]:
-        """The columns that do not come from a path, as expressions over `routed`."""
-        name = plan.table.name
+    def _own_columns(self, base: str) -> dict[str, str]:
+        """The columns that do not come from a path, as expressions over the messages."""
         own = {column.name: DIALECT.identifier(column.name) for column in layout.CALL}
         if self._type == "track":
-            own |= {"event": "event_table", "event_text": "event"}
-        if name == "tracks":
-            own["_properties"] = "json_extract(line, '/event/properties')"
+            own["event_text"] = "event"
+        if base == "tracks":
+            own |= {"event": "event_table", "_properties": "part"}
         if self._type == "group":
             own["group_id"] = "group_id"
         if self._type == "alias":
             own["previous_id"] = "previous_id"
-        if name in layout.LATEST:
-            own["_cleared"] = self._cleared(found)
         loaded_at = self._loaded_at
         return own | {"uuid_ts": loaded_at, "loaded_at": loaded_at, "_source": "source"}
 
@@ -161,15 +180,13 @@ class FamilyShaper:
 
         Also of columns that are not there: an older call may still bring them.
         """
-        nulls = [
-            each.path for each in found if "NULL" in each.kinds and each.path.keys[0] == "traits"
-        ]
-        if not nulls:
+        traits = [each.path for each in found if each.path.keys[0] == "traits"]
+        if not traits:
             return "CAST(NULL AS JSON)"
-        kinds = f"json_type(line, {literals(path.pointer for path in nulls)})"
+        kinds = f"json_type(part, {literals(path.pointer for path in traits)})"
         are_null = f"list_transform({kinds}, lambda kind: coalesce(kind = 'NULL', false))"
-        listed = f"list_where({literals(map(self._name_of, nulls))}, {are_null})"
-        return f"CASE WHEN len({listed}) > 0 THEN to_json({listed}) END"
+        listed = f"list_where({literals(map(self._name_of, traits))}, {are_null})"
+        return f"CASE WHEN contains(part, ':null') AND len({listed}) > 0 THEN to_json({listed}) END"
 
     def _discards(self, table: Table, rows: pa.Table) -> pa.Table:
         """One row for each value in `_misfits`."""
@@ -178,11 +195,14 @@ class FamilyShaper:
             return NO_DISCARDS
         return self._engine.table(
             "SELECT ?::VARCHAR AS table_name, id AS row_id, received_at, "
-            f"unnest(_misfits, recursive := true), {self._loaded_at} AS uuid_ts, _source AS source "
-            "FROM misfit_rows",
+            f"unnest(_misfits, recursive := true), {self._loaded_at} AS uuid_ts, "
+            "_source AS source FROM misfit_rows",
             [f"{table.schema}.{table.name}"],
             misfit_rows=rows,
         )
+
+    def _are_several(self, messages: str) -> bool:
+        return len(self._engine.rows(f"SELECT 1 FROM {messages} LIMIT 2")) > 1
 
 
 def column_namer(type_: str) -> Callable[[Path], str]:
@@ -200,13 +220,15 @@ def column_namer(type_: str) -> Callable[[Path], str]:
 
 
 def _messages(targets: Sequence[Target]) -> str:
-    numbers = ", ".join(str(target.number) for target in targets)
-    return f"(SELECT rowid, * FROM routed WHERE target IN ({numbers}))"
-
-
-def _united(found: Sequence[Sequence[Found]]) -> list[Found]:
-    """What several sets of messages have together."""
-    kinds: dict[Path, frozenset[str]] = {}
-    for each in itertools.chain.from_iterable(found):
-        kinds[each.path] = kinds.get(each.path, frozenset()) | each.kinds
-    return [Found(path, kinds[path]) for path in sorted(kinds, key=lambda path: path.keys)]
+    """The messages of one target by their routes, or of all that are of one schema and type."""
+    if len(targets) == 1:
+        routes = ", ".join(map(str, targets[0].routes))
+        return (
+            f"(SELECT rowid, *, {DIALECT.literal(targets[0].name)} AS event_table "
+            f"FROM message WHERE route IN ({routes}))"
+        )
+    schema, type_ = map(DIALECT.literal, (targets[0].schema, targets[0].type))
+    return (
+        "(SELECT message.rowid, message.*, event_table FROM message JOIN routes USING (route) "
+        f"WHERE schema = {schema} AND type = {type_})"
+    )

@@ -141,6 +141,19 @@ NOTICES = Table(
     ),
     key=("subject", "reason"),
 )
+# Columns whose type somebody has chosen: no later value changes it.
+RETYPED = Table(
+    BOOKS,
+    "retyped_columns",
+    (
+        Column("schema_name", Type.TEXT),
+        Column("table_name", Type.TEXT),
+        Column("column_name", Type.TEXT),
+        Column("type", Type.TEXT),
+        Column("retyped_at", Type.TIME),
+    ),
+    key=("schema_name", "table_name", "column_name"),
+)
 LOADS = Table(
     BOOKS,
     "loads",
@@ -152,6 +165,7 @@ LOADS = Table(
         Column("rejected", Type.INTEGER),
         Column("bytes", Type.INTEGER),
         Column("duration_s", Type.FLOAT),
+        Column("ahead", Type.INTEGER),
     ),
 )
 
@@ -166,4 +180,4 @@ def event_table(schema: str, name: str) -> Table:
     return Table(schema, name, EVENT_COLUMNS, KEY)
 
 
-BOOK_TABLES = (OFFSETS, REJECTED, DUPLICATES, DISCARDS, SOURCE_COUNTS, NOTICES, LOADS)
+BOOK_TABLES = (OFFSETS, REJECTED, DUPLICATES, DISCARDS, SOURCE_COUNTS, NOTICES, RETYPED, LOADS)

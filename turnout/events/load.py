@@ -1,57 +1,63 @@
 """Journal → warehouse, exactly once in effect: rows and offsets commit in one transaction.
 
-A load takes what is proven in the journal after the stored offsets, shapes it and writes it.
-Cut anywhere, it has done nothing; run again, it does the same. A message already stored is a
-duplicate and is left out of every table; one that makes loading fail is rejected alone.
+A load takes what is proven in the journal after the stored offsets, shapes it and writes it; while
+it writes, the next is being read and shaped. Cut anywhere, it has done nothing; run again, it does
+the same. A message already stored is a duplicate and is left out of every table; one that makes
+loading fail is rejected alone.
 """
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import structlog
 
 from turnout.config import Membership
 from turnout.errors import WarehouseUnavailable
-from turnout.events import journal, layout
+from turnout.events import books, journal, layout
+from turnout.events.books import Books, Load, Part
+from turnout.events.family import Exact
 from turnout.events.identity import Identity
-from turnout.events.shape import Shaper
+from turnout.events.known import Known
+from turnout.events.recall import recall
+from turnout.events.retyped import exact_columns
+from turnout.events.routing import Catalog
+from turnout.events.shape import Shaper, Unit, arrivals_of
 from turnout.events.sieve import as_rejected, sift
-from turnout.events.writing import Writing, failing_in
+from turnout.events.writing import LosesDigits, Tools, Writing
 from turnout.warehouse import Table, Transaction, Warehouse
+
+__all__ = ["Load", "Loader"]
 
 log = structlog.get_logger()
 
 UNIT_BYTES_MAX = 32 * 1024 * 1024
 RESOLUTION = timedelta(microseconds=1)
+# The index of known ids lies beside the journal.
+KNOWN = "known"
 
 
 @dataclass(frozen=True, slots=True)
-class Load:
-    """What one load did: received = stored + duplicates + rejected."""
+class Shaped:
+    """Lines from the journal and the rows they became, planned for the tables of `catalog`.
 
-    received: int
-    stored: int
-    duplicates: int
-    rejected: int
-    bytes: int
-    duration_s: float
+    `unit` is None where shaping failed.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """What became of some lines; `rejected` and `repeats` (at the door) are not written yet."""
-
-    received: int
-    stored: int
-    rejected: pa.Table
-    repeats: pa.Table
+    found: journal.Pending
+    text: bytes
+    catalog: Catalog
+    loaded_at: datetime
+    unit: Unit | None
 
 
 class Loader:
@@ -65,12 +71,17 @@ class Loader:
         self._warehouse = warehouse
         self._shaper = Shaper()
         self._identity = Identity(warehouse.dialect, membership)
+        self._known = Known(journal_folder.with_name(KNOWN))
         self._catalog: dict[str, dict[str, Table]] = {}
         self._positions: dict[str, int] = {}
-        self._loaded_at = datetime.min.replace(tzinfo=UTC)
+        self._exact: Exact = frozenset()
+        self._clock = LoadClock()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="load")
+        self._ahead: Future[Shaped | None] | None = None
         self._refresh()
         self._create_first_tables()
         self._identity.open(warehouse, self._shaper.engine, self._catalog)
+        recall(self._known, warehouse, self._shaper.engine, self._catalog)
 
     @property
     def positions(self) -> Mapping[str, int]:
@@ -84,21 +95,16 @@ class Loader:
         Raises `WarehouseUnavailable` or `LoadFailed` when the books cannot be written either.
         """
         started = time.perf_counter()
-        found = journal.pending(self._folder, self._positions, bytes_max=bytes_max)
-        if not found.positions:
+        shaped = self._next(bytes_max)
+        if shaped is None:
             return None
+        found = shaped.found
         if found.damaged_bytes:
             # Never acknowledged (a process was killed while writing), or a damaged disk.
             log.warning("journal bytes passed over", bytes=found.damaged_bytes)
-        text = b"".join(found.blocks)
-        try:
-            with self._transaction() as transaction:
-                part = self._write(transaction, text)
-                load = self._conclude(transaction, found, [part], started)
-        except WarehouseUnavailable:
-            raise
-        except Exception:  # noqa: BLE001 -- whatever one event causes must not stop all others
-            load = self._load_sifted(text, found, started)
+        load = self._load_whole(shaped, bytes_max, started)
+        if load is None:
+            load = self._load_sifted(shaped, started)
         self._positions |= found.positions
         return load if load.received else None
 
@@ -107,23 +113,87 @@ class Loader:
         return journal.backlog_bytes(self._folder, self._positions)
 
     def refresh(self) -> None:
-        """Learn tables and positions anew, after something else has changed them."""
+        """Learn everything anew, after something else has changed the warehouse."""
+        self._forget_ahead()
         self._refresh()
+        recall(self._known, self._warehouse, self._shaper.engine, self._catalog)
 
     def close(self) -> None:
         """Let go of the shaping engine; the warehouse belongs to whoever opened it."""
+        self._forget_ahead()
+        self._thread.shutdown()
         self._shaper.close()
 
-    def _load_sifted(self, text: bytes, found: journal.Pending, started: float) -> Load:
+    def _next(self, bytes_max: int) -> Shaped | None:
+        """What was shaped ahead, if it was, or what the journal has now."""
+        if self._ahead is not None:
+            ahead, self._ahead = self._ahead.result(), None
+            if ahead is not None:
+                return ahead
+        return self._shape(self._positions, self._catalog, bytes_max)
+
+    def _shape(
+        self, positions: Mapping[str, int], catalog: Catalog, bytes_max: int
+    ) -> Shaped | None:
+        """Read and shape what lies after `positions`, for tables as they are in `catalog`."""
+        found = journal.pending(self._folder, positions, bytes_max=bytes_max)
+        if not found.positions:
+            return None
+        text = b"".join(found.blocks)
+        loaded_at = self._clock.now()
+        try:
+            unit = self._shaper.shape(text, catalog, loaded_at, self._exact)
+        except Exception:  # noqa: BLE001 -- sifting will find out which lines are to blame
+            return Shaped(found, text, catalog, loaded_at, None)
+        return Shaped(found, text, catalog, loaded_at, unit)
+
+    def _load_whole(self, shaped: Shaped, bytes_max: int, started: float) -> Load | None:
+        """All of it in one transaction; None when that cannot be."""
+        try:
+            while shaped.unit is not None:
+                try:
+                    return self._write_whole(shaped, shaped.unit, bytes_max, started)
+                except LosesDigits as refusal:
+                    self._exact |= {refusal.column}
+                    unit = self._shaper.shape(
+                        shaped.text, self._catalog, shaped.loaded_at, self._exact
+                    )
+                    shaped = replace(shaped, catalog=self._catalog, unit=unit)
+        except WarehouseUnavailable:
+            raise
+        except Exception as error:  # noqa: BLE001 -- whatever one event causes must not stop all others
+            log.info("a load is sifted", problem=type(error.__cause__ or error).__name__)
+        return None
+
+    def _write_whole(self, shaped: Shaped, unit: Unit, bytes_max: int, started: float) -> Load:
+        with self._transaction() as transaction:
+            if shaped.found.size >= bytes_max:
+                self._ahead = self._thread.submit(
+                    self._shape,
+                    self._positions | shaped.found.positions,
+                    unit.catalog_after(shaped.catalog),
+                    bytes_max,
+                )
+            writing = self._writing(transaction, shaped.loaded_at)
+            part = _write(writing, unit)
+            load, counts = self._conclude(transaction, shaped.found, [part], started)
+        self._committed(writing)
+        books.count(counts, [part], load.duration_s)
+        return load
+
+    def _load_sifted(self, shaped: Shaped, started: float) -> Load:
         """Good lines in transactions of their own; the books follow once all of them are there.
 
         Cut in between, the next try finds what was stored already as duplicates.
         """
-        parts, bad = sift(text.removesuffix(b"\n").split(b"\n"), self._load_part)
-        refused = as_rejected([line for line, _ in bad])
+        self._forget_ahead()
+        lines = shaped.text.removesuffix(b"\n").split(b"\n")
+        parts, bad = sift(lines, self._load_part)
+        refused = as_rejected([line for line, _ in bad], self._clock.now())
         with self._transaction() as transaction:
-            parts.append(Part(refused.num_rows, 0, refused, refused.slice(0, 0).select(["id"])))
-            load = self._conclude(transaction, found, parts, started)
+            parts.append(self._refused(refused))
+            load, counts = self._conclude(transaction, shaped.found, parts, started)
+        books.count(counts, parts, load.duration_s)
         if bad:
             # Kinds only: an engine's sentence may quote a value.
             problems = sorted({type(error.__cause__ or error).__name__ for _, error in bad})
@@ -131,8 +201,21 @@ class Loader:
         return load
 
     def _load_part(self, text: bytes) -> Part:
-        with self._transaction() as transaction:
-            return self._write(transaction, text)
+        loaded_at = self._clock.now()
+        try:
+            with self._transaction() as transaction:
+                unit = self._shaper.shape(text, self._catalog, loaded_at, self._exact)
+                writing = self._writing(transaction, loaded_at)
+                part = _write(writing, unit)
+        except LosesDigits as refusal:
+            self._exact |= {refusal.column}
+            return self._load_part(text)
+        self._committed(writing)
+        return part
+
+    def _refused(self, rejected: pa.Table) -> Part:
+        nothing = rejected.slice(0, 0)
+        return Part(arrivals_of(self._shaper.engine, rejected), rejected, nothing, nothing)
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:
@@ -141,27 +224,21 @@ class Loader:
             with self._warehouse.transaction() as transaction:
                 yield transaction
         except BaseException:
+            self._forget_ahead()
             # An engine that failed gravely does nothing more: the next lines would seem bad too.
             self._shaper.close()
             self._shaper = Shaper()
             self._refresh()
             raise
 
-    def _write(self, transaction: Transaction, text: bytes) -> Part:
-        """The rows of the lines in `text`, all but the rejected ones."""
-        loaded_at = self._next_loaded_at()
-        unit = self._shaper.shape(text, self._catalog, loaded_at)
-        writing = Writing(
-            transaction,
-            self._warehouse.dialect,
-            self._shaper,
-            self._catalog,
-            loaded_at,
-            self._identity,
-        )
-        stored = writing.write(unit)
+    def _writing(self, transaction: Transaction, loaded_at: datetime) -> Writing:
+        tools = Tools(self._warehouse.dialect, self._shaper.engine, self._identity, self._known)
+        return Writing(tools, transaction, self._catalog, loaded_at)
+
+    def _committed(self, writing: Writing) -> None:
+        """Only now is what was written true."""
         self._catalog = writing.catalog
-        return Part(unit.received, stored, unit.rejected, unit.repeats)
+        self._known.add(pa.concat_tables(writing.pairs), writing.loaded_us)
 
     def _conclude(
         self,
@@ -169,31 +246,27 @@ class Loader:
         found: journal.Pending,
         parts: Sequence[Part],
         started: float,
-    ) -> Load:
-        """The books: what was rejected, how far the journal is loaded, what this load did."""
-        for part in parts:
-            for table, rows in (
-                (layout.REJECTED, part.rejected),
-                (layout.DUPLICATES, part.repeats),
-            ):
-                with failing_in(table):
-                    transaction.append(table, rows)
-        received, stored, rejected = (
-            sum(part.received for part in parts),
-            sum(part.stored for part in parts),
-            sum(part.rejected.num_rows for part in parts),
+    ) -> tuple[Load, pa.Table]:
+        """The books: what became of each event, how far the journal is loaded."""
+        keeping = Books(
+            transaction, self._warehouse.dialect, self._shaper.engine, self._clock.now()
         )
-        load = Load(
-            received, stored, received - stored - rejected, rejected, found.size,
-            time.perf_counter() - started,
-        )  # fmt: skip
-        _record(transaction, load, found.positions, self._next_loaded_at())
-        return load
+        counts = keeping.keep(parts)
+        received, stored, duplicates, rejected = (
+            pc.sum(counts[name]).as_py() or 0
+            for name in ("received", "stored", "duplicates", "rejected")
+        )
+        ahead = sum(pc.sum(part.arrivals["ahead"]).as_py() or 0 for part in parts)
+        duration_s = time.perf_counter() - started
+        load = Load(received, stored, duplicates, rejected, found.size, duration_s, ahead)
+        keeping.record(load, found.positions)
+        return load, counts
 
-    def _next_loaded_at(self) -> datetime:
-        """Now, and never twice the same: it tells the rows of one load from all others."""
-        self._loaded_at = max(datetime.now(UTC), self._loaded_at + RESOLUTION)
-        return self._loaded_at
+    def _forget_ahead(self) -> None:
+        """What was shaped ahead was shaped for tables that are not as they should have become."""
+        if self._ahead is not None:
+            self._ahead.result()
+            self._ahead = None
 
     def _create_first_tables(self) -> None:
         tables = [*layout.BOOK_TABLES, *layout.core_tables(layout.DEFAULT_SCHEMA)]
@@ -214,6 +287,8 @@ class Loader:
         for table in self._warehouse.tables():
             self._catalog.setdefault(table.schema, {})[table.name] = table
         self._identity.learn(self._catalog)
+        if layout.RETYPED.name in self._catalog.get(layout.BOOKS, {}):
+            self._exact |= exact_columns(self._warehouse)
         self._positions = {}
         if layout.OFFSETS.name not in self._catalog.get(layout.BOOKS, {}):
             return
@@ -225,21 +300,32 @@ class Loader:
         )
         last = self._warehouse.query(f"SELECT max(loaded_at) AS at FROM {self._name(layout.LOADS)}")
         if last["at"][0].is_valid:
-            self._loaded_at = max(self._loaded_at, last["at"][0].as_py().replace(tzinfo=UTC))
+            self._clock.follow(last["at"][0].as_py().replace(tzinfo=UTC))
 
     def _name(self, table: Table) -> str:
         return self._warehouse.dialect.table(table.schema, table.name)
 
 
-def _record(
-    transaction: Transaction, load: Load, positions: Mapping[str, int], loaded_at: datetime
-) -> None:
-    """How far the journal is loaded, and what this load did."""
-    at = loaded_at.replace(tzinfo=None)
-    offsets = [
-        {"segment": segment, "position": position, "updated_at": at}
-        for segment, position in positions.items()
-    ]
-    transaction.merge(layout.OFFSETS, pa.Table.from_pylist(offsets))
-    if load.received:
-        transaction.append(layout.LOADS, pa.Table.from_pylist([{"loaded_at": at, **asdict(load)}]))
+class LoadClock:
+    """Now, and never twice the same: it tells the rows of one load from all others."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last = datetime.min.replace(tzinfo=UTC)
+
+    def now(self) -> datetime:
+        with self._lock:
+            self._last = max(datetime.now(UTC), self._last + RESOLUTION)
+            return self._last
+
+    def follow(self, at: datetime) -> None:
+        """Be later than `at` from now on."""
+        with self._lock:
+            self._last = max(self._last, at)
+
+
+def _write(writing: Writing, unit: Unit) -> Part:
+    """All rows of `unit` that are not there yet, and what the books will say."""
+    writing.write(unit)
+    repeats = pa.concat_tables([unit.repeats, *writing.repeats])
+    return Part(unit.arrivals, unit.rejected, repeats, writing.discarded, unit.notices)

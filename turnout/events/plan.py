@@ -24,12 +24,11 @@ FITTING = {
     Type.BOOLEAN: frozenset({"BOOLEAN"}),
     Type.TIME: frozenset({"VARCHAR"}),
 }
+# From here on not every whole number is a float.
+EXACT_MAX = 2**53
 # A kind that brings no value of its own: an object's members have paths of their own.
 VALUELESS = frozenset({"NULL", "OBJECT"})
-TIME_PATTERN = (
-    r"\d{4}-\d{2}-\d{2}"
-    r"([T ]\d{2}:\d{2}(:\d{2}(\.\d{1,9})?)?(Z|[+-]([01]\d|2[0-3])(:?[0-5]\d)?)?)?"
-)
+PARTS = frozenset({"properties", "traits"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +38,25 @@ class Path:
     keys: tuple[str, ...]
 
     @property
+    def document(self) -> str:
+        """The column of `message` that has it: a JSON document, or the text itself."""
+        return "part" if self.keys[0] in PARTS else self.keys[0]
+
+    @property
     def pointer(self) -> str:
-        """As a JSON pointer into a journal line."""
-        steps = (key.replace("~", "~0").replace("/", "~1") for key in self.keys)
-        return "/event/" + "/".join(steps)
+        """As a JSON pointer into its document."""
+        steps = (key.replace("~", "~0").replace("/", "~1") for key in self.keys[1:])
+        return "".join(f"/{step}" for step in steps)
+
+    @property
+    def depth(self) -> int:
+        """How many keys deep it lies in its document."""
+        return len(self.keys) - 1
 
     @property
     def spelling(self) -> str:
         """As people would write it, below `properties` or `traits`."""
-        inside = self.keys[1:] if self.keys[0] in ("properties", "traits") else self.keys
+        inside = self.keys[1:] if self.keys[0] in PARTS else self.keys
         return ".".join(inside)
 
 
@@ -71,11 +80,15 @@ class Planned:
 
 @dataclass(slots=True)
 class Plan:
-    """A table, its columns fed from paths, and the paths that found no column."""
+    """A table, its columns fed from paths, and the paths that found no column.
+
+    `is_full` when some found none because the table has as many as it may.
+    """
 
     table: Table
     planned: list[Planned] = field(default_factory=list)
     homeless: list[Found] = field(default_factory=list)
+    is_full: bool = False
 
     @property
     def wanted(self) -> Table:
@@ -92,8 +105,9 @@ class Plan:
 
 # Asked of the data only when it matters: the type that the first value of a path fixes.
 FirstType = Callable[[list[Path]], Mapping[Path, Type]]
-# Whether a path holds a number with a fraction, not only integers too large for their type.
-HasFraction = Callable[[Path], bool]
+# Whether a column of integers is to be widened for a path: for a fraction, but not for integers
+# too large for their type, nor where its values would lose digits.
+Widens = Callable[[str, Path], bool]
 
 
 def plan_table(
@@ -101,7 +115,7 @@ def plan_table(
     found: Iterable[Found],
     name_of: Callable[[Path], str],
     first_type: FirstType,
-    has_fraction: HasFraction,
+    widens: Widens,
 ) -> Plan:
     """Decide `table`'s columns for what was `found`."""
     plan = Plan(table)
@@ -117,6 +131,7 @@ def plan_table(
         column = table.column(name)
         if column is None and columns_left <= 0:
             plan.homeless.extend(ordered)
+            plan.is_full = True
             continue
         plan.homeless.extend(ordered[1 + spellings_left :])
         ordered = ordered[: 1 + spellings_left]
@@ -124,12 +139,12 @@ def plan_table(
         is_new = column is None
         columns_left -= is_new
         column = column or Column(name, types[name])
-        widens = column.type is Type.INTEGER and any(
-            "DOUBLE" in each.kinds and has_fraction(each.path) for each in ordered
+        is_widened = column.type is Type.INTEGER and any(
+            "DOUBLE" in each.kinds and widens(name, each.path) for each in ordered
         )
-        if widens:
+        if is_widened:
             column = Column(name, Type.FLOAT)
-        plan.planned.append(Planned(column, ordered, is_new, widens and not is_new))
+        plan.planned.append(Planned(column, ordered, is_new, is_widened and not is_new))
     return plan
 
 
@@ -144,7 +159,7 @@ def _new_types(
             continue
         preferred = min(found, key=lambda each: _preference(name, each.path))
         kinds = preferred.kinds - VALUELESS
-        if name == "context_ip" or kinds == {"ARRAY"}:
+        if name == "context_ip" or kinds == {"ARRAY"} or preferred.path.depth == 0:
             types[name] = Type.TEXT
         elif kinds == {"BOOLEAN"}:
             types[name] = Type.BOOLEAN

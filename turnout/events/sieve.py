@@ -8,13 +8,15 @@ only fail together, such as those with too many different paths, are loaded apar
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import msgspec
 import pyarrow as pa
 
 from turnout.errors import WarehouseUnavailable
 from turnout.events.line import HEAD_BYTES_MAX
+from turnout.events.writing import LosesDigits
 
 NOT_LOADABLE = "not_loadable"
 Part = TypeVar("Part")
@@ -25,7 +27,8 @@ class Line(msgspec.Struct):
 
     id: str | None = None
     source: str | None = None
-    received_at: str | None = None
+    schema: str | None = None
+    received_at: datetime | None = None
     event: msgspec.Raw = msgspec.Raw(b"")
 
 
@@ -38,7 +41,7 @@ def sift(
     """
     try:
         return [load(b"\n".join(lines))], []
-    except WarehouseUnavailable:
+    except (WarehouseUnavailable, LosesDigits):
         raise
     except Exception as error:  # noqa: BLE001 -- whatever a line causes must not stop the others
         if len(lines) == 1:
@@ -49,17 +52,16 @@ def sift(
     return parts + more_parts, bad + more_bad
 
 
-def as_rejected(lines: Sequence[bytes]) -> pa.Table:
+def as_rejected(lines: Sequence[bytes], loaded_at: datetime) -> pa.Table:
     """Rows of `_turnout.rejected_events` for lines that cannot be loaded."""
-    return pa.Table.from_pylist(
-        [_rejected(line) for line in lines],
-        pa.schema(
-            [(name, pa.string()) for name in ("id", "source", "received_at", "reason", "head")]
-        ),
-    )
+    text, time = pa.string(), pa.timestamp("us")
+    names = ("id", "source", "schema_name", "reason", "head")
+    types = {**dict.fromkeys(names, text), "received_at": time, "loaded_at": time}
+    at = loaded_at.astimezone(UTC).replace(tzinfo=None)
+    return pa.Table.from_pylist([_rejected(line, at) for line in lines], pa.schema(types))
 
 
-def _rejected(line: bytes) -> dict[str, str | None]:
+def _rejected(line: bytes, loaded_at: datetime) -> dict[str, Any]:
     try:
         known = msgspec.json.decode(line, type=Line)
     except (msgspec.MsgspecError, RecursionError):
@@ -68,7 +70,9 @@ def _rejected(line: bytes) -> dict[str, str | None]:
     return {
         "id": known.id,
         "source": known.source,
-        "received_at": known.received_at,
+        "schema_name": known.schema,
+        "received_at": known.received_at and known.received_at.replace(tzinfo=None),
         "reason": NOT_LOADABLE,
         "head": head,
+        "loaded_at": loaded_at,
     }

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,17 +26,25 @@ from turnout.events.plan import EXACT_MAX
 from turnout.events.shape import Unit
 from turnout.warehouse import Column, Dialect, Table, Transaction
 
+NO_PAIRS = pa.table({"key": pa.array([], pa.uint64()), "second": pa.array([], pa.uint32())})
+NOTHING_DISCARDED = pa.table({"source": pa.array([], pa.string())})
+EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- the warehouse keeps UTC without saying so
+RESOLUTION = timedelta(microseconds=1)
 REPEAT = ("id", "source", "schema_name", "received_at", "loaded_at")
 
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What writing works with: `known` is asked, and told only after the commit."""
+    """What writing works with.
+
+    `known` is asked which ids may be there, and told of new ones only after the commit; without it
+    the warehouse is asked for every one.
+    """
 
     dialect: Dialect
     engine: Engine
     identity: Identity
-    known: Known
+    known: Known | None
 
 
 class LosesDigits(Exception):
@@ -50,8 +58,8 @@ class LosesDigits(Exception):
 class Writing:
     """One unit on its way into the warehouse.
 
-    Afterwards `catalog` is what the tables are, `pairs` what `known` is to be told, and `repeats`
-    the messages that were there already, as rows of `duplicate_events`.
+    Afterwards `catalog` is what the tables are, `pairs` what `known` is to be told, `repeats` the
+    messages that were there already, as rows of `duplicate_events`.
     """
 
     def __init__(
@@ -62,12 +70,23 @@ class Writing:
         loaded_at: datetime,
     ) -> None:
         self.catalog = {schema: dict(tables) for schema, tables in catalog.items()}
-        self.pairs: list[pa.Table] = []
+        self.pairs: list[pa.Table] = [NO_PAIRS]
         self.repeats: list[pa.Table] = []
+        self._discarded: list[pa.Table] = [NOTHING_DISCARDED]
         self._tools = tools
         self._transaction = transaction
         self._loaded_at = loaded_at.replace(tzinfo=None)
         self._second = pa.scalar(int(loaded_at.timestamp()), pa.uint32())
+
+    @property
+    def loaded_us(self) -> int:
+        """When, in microseconds since 1970."""
+        return (self._loaded_at - EPOCH) // RESOLUTION
+
+    @property
+    def discarded(self) -> pa.Table:
+        """Whose values did not fit: `source` of each."""
+        return pa.concat_tables(self._discarded)
 
     def write(self, unit: Unit) -> int:
         """Write all but what was rejected; how many messages were new.
@@ -86,32 +105,37 @@ class Writing:
         self._remember(base, fresh)
         for detail in family.details:
             self._write_detail(detail if repeated is None else detail.without(repeated))
-        self._append(layout.DISCARDS, fresh.discards)
+        self._discard(fresh)
         if base.plan.table.name in layout.LATEST:
             self._write_latest(fresh)
         with failing_in(IDENTITY_RUNS):
             self._tools.identity.note(
                 self._transaction, self._tools.engine, base.plan.wanted, _stored(fresh.rows)
             )
-        return fresh.rows.num_rows
+        return int(fresh.rows.num_rows)
 
     def _write_detail(self, shaped: Shaped) -> None:
         self._prepare(shaped)
         self._append(shaped.plan.wanted, shaped.rows)
-        self._append(layout.DISCARDS, shaped.discards)
+        self._discard(shaped)
+
+    def _discard(self, shaped: Shaped) -> None:
+        if shaped.discards.num_rows:
+            self._append(layout.DISCARDS, shaped.discards)
+            self._discarded.append(shaped.discards.select(["source"]))
 
     def _append_new(self, base: Shaped) -> pa.Array | None:
         """Append what is not there yet; the ids of the others, None when there are none."""
         table, rows = base.plan.wanted, base.rows
-        hits = self._tools.known.find(rows[KEY].combine_chunks())
-        if hits is None:
-            self._transaction.append(replace(table, key=()), _stored(rows))
-            return None
-        self._transaction.append(
-            replace(table, key=()), _stored(rows.filter(pc.invert(hits.may_be_known)))
-        )
-        doubtful = rows.filter(hits.may_be_known)
-        added = self._transaction.append(table, _stored(doubtful), among=_loaded_between(hits))
+        doubtful, among = rows, ""
+        if self._tools.known is not None:
+            hits = self._tools.known.find(rows[KEY].combine_chunks())
+            if hits is None:
+                self._append(table, _stored(rows))
+                return None
+            self._append(table, _stored(rows.filter(pc.invert(hits.may_be_known))))
+            doubtful, among = rows.filter(hits.may_be_known), _loaded_between(hits)
+        added = self._transaction.append(table, _stored(doubtful), among=among)
         if added == doubtful.num_rows:
             return None
         ids = doubtful["id"].combine_chunks()
