@@ -13,7 +13,7 @@ from datetime import datetime
 import pyarrow as pa
 
 from turnout.events import layout
-from turnout.events.family import Family, Shaped
+from turnout.events.family import Exact, Family, Shaped
 from turnout.events.identity import Identity
 from turnout.events.shape import Shaper
 from turnout.events.sieve import NOT_LOADABLE
@@ -28,33 +28,38 @@ REJECTED_KEY = ("id", "received_at", "reason")
 class Rebuilding:
     """Rebuilds rows within one open transaction. `catalog` becomes what the tables are then."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what rows are made with, and made into
         self,
         transaction: Transaction,
         dialect: Dialect,
         shaper: Shaper,
         identity: Identity,
         catalog: Mapping[str, Mapping[str, Table]],
+        *,
+        exact: Exact,
     ) -> None:
+        """`exact` are the columns of whole numbers that must stay what they are."""
         self.catalog = catalog
         self._transaction = transaction
-        self._dialect = dialect
         self._shaper = shaper
-        self._identity = identity
+        self._exact = exact
+        # The index of known ids is made anew afterwards.
+        self._tools = Tools(dialect, shaper.engine, identity, known=None)
 
     def rebuild(self, lines: bytes, loaded_at: datetime) -> int:
         """Make the rows of `lines` again; how many events that were.
 
-        `loaded_at` must be new: it tells these rows from all others.
+        `loaded_at` must be new: it tells these rows from all others. Raises `LosesDigits` for a
+        column that must be among the exact ones; the transaction is then to be given up.
         """
-        unit = self._shaper.shape(lines, self.catalog, loaded_at)
+        unit = self._shaper.shape(lines, self.catalog, loaded_at, self._exact)
         for family in unit.families:
             self._delete(family)
-        tools = Tools(self._dialect, self._shaper.engine, self._identity, None)
-        writing = Writing(tools, self._transaction, self.catalog, loaded_at)
-        stored = writing.write(unit)
+        writing = Writing(self._tools, self._transaction, self.catalog, loaded_at)
+        writing.write(unit)
         self.catalog = writing.catalog
-        return stored
+        repeats = sum(rows.num_rows for rows in writing.repeats)
+        return int(sum(family.base.rows.num_rows for family in unit.families) - repeats)
 
     def _delete(self, family: Family) -> None:
         for shaped in (family.base, *family.details):

@@ -19,6 +19,7 @@ from turnout.events.rebuilding import Rebuilding
 from turnout.events.shape import Shaper
 from turnout.events.sieve import sift
 from turnout.events.upkeep import Report, Upkeep, event_schemas, find_table, now_utc
+from turnout.events.writing import LosesDigits
 from turnout.warehouse import Table
 
 PIECE_BYTES = 16 * 1024 * 1024
@@ -59,6 +60,7 @@ class _Replayer:
         self._shaper = Shaper()
         self._identity = work.identity()
         self._catalog: Mapping[str, Mapping[str, Table]] = work.catalog()
+        self._exact = work.exact()
         self._loaded_at = now_utc()
 
     @property
@@ -106,9 +108,17 @@ class _Replayer:
         try:
             with warehouse.transaction() as transaction:
                 rebuilding = Rebuilding(
-                    transaction, warehouse.dialect, self._shaper, self._identity, self._catalog
+                    transaction,
+                    warehouse.dialect,
+                    self._shaper,
+                    self._identity,
+                    self._catalog,
+                    exact=self._exact,
                 )
                 count = rebuilding.rebuild(lines, self._loaded_at)
+        except LosesDigits as refusal:
+            self._exact |= {refusal.column}
+            return self._rebuild_lines(lines)
         except Exception:
             # The engine may be of no use any more, and what it knew of the tables is wrong.
             self._shaper.close()

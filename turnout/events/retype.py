@@ -20,7 +20,7 @@ from turnout.errors import BadRequest, NotFound
 from turnout.events import layout, past
 from turnout.events.engine import Engine
 from turnout.events.expression import REASONS
-from turnout.events.family import column_namer
+from turnout.events.family import Exact, column_namer
 from turnout.events.iso import time_sql
 from turnout.events.newest import rebuild_newest
 from turnout.events.past import TYPES, Selection
@@ -28,6 +28,7 @@ from turnout.events.plan import Path
 from turnout.events.rebuilding import Rebuilding
 from turnout.events.shape import Shaper
 from turnout.events.upkeep import Report, Upkeep, find_table, now_utc
+from turnout.events.writing import LosesDigits
 from turnout.warehouse import Column, Dialect, Table, Transaction, Type
 from turnout.warehouse.duckdb import DIALECT
 
@@ -72,15 +73,24 @@ def retype(work: Upkeep, parameters: Mapping[str, Any]) -> Report:
     work.load_all()
     change = Change(table, column, Column(column.name, type_), _keys(work, table, column.name))
     try:
-        with work.warehouse.transaction() as transaction:
-            misfits = _convert(transaction, work.warehouse.dialect, change)
-            rebuilt = _respell(work, transaction, change)
-            _follow(transaction, work.warehouse.dialect, change)
-            transaction.prepare(layout.RETYPED)
-            transaction.merge(layout.RETYPED, _note(change))
+        misfits, rebuilt = _retype(work, change, work.exact())
     finally:
         work.loader.refresh()
     return Report(_sentence(change, misfits, rebuilt), {"misfits": misfits}, changed=True)
+
+
+def _retype(work: Upkeep, change: Change, exact: Exact) -> tuple[int, int]:
+    """All of it in one transaction: how many values do not fit, and were read again."""
+    dialect = work.warehouse.dialect
+    try:
+        with work.warehouse.transaction() as transaction:
+            misfits = _convert(transaction, dialect, change)
+            rebuilt = _respell(work, transaction, change, exact)
+            _follow(transaction, dialect, change)
+            transaction.merge(layout.RETYPED, _note(change))
+    except LosesDigits as refusal:
+        return _retype(work, change, exact | {refusal.column})
+    return misfits, rebuilt
 
 
 def value_sql(text: str, type_: Type) -> str:
@@ -246,7 +256,7 @@ def _move_discards(transaction: Transaction, dialect: Dialect, change: Change) -
     )
 
 
-def _respell(work: Upkeep, transaction: Transaction, change: Change) -> int:
+def _respell(work: Upkeep, transaction: Transaction, change: Change, exact: Exact) -> int:
     """Bring back from the journal what a type has not kept; how many events that were."""
     if change.new.type is not Type.TEXT or change.old.type not in RESPELLED:
         return 0
@@ -257,7 +267,9 @@ def _respell(work: Upkeep, transaction: Transaction, change: Change) -> int:
     catalog = work.catalog()
     catalog[change.table.schema][change.table.name] = replace(change.table, columns=columns)
     engine, shaper, count, loaded_at = Engine(), Shaper(), 0, now_utc()
-    rebuilding = Rebuilding(transaction, work.warehouse.dialect, shaper, work.identity(), catalog)
+    rebuilding = Rebuilding(
+        transaction, work.warehouse.dialect, shaper, work.identity(), catalog, exact=exact
+    )
     folder, positions = work.journal_folder, work.loader.positions
     total, done = past.loaded_bytes(folder, positions), 0
     try:

@@ -15,8 +15,10 @@ from typing import Any, TypeAlias
 from turnout.config import Membership
 from turnout.errors import NotFound
 from turnout.events import layout
+from turnout.events.family import Exact
 from turnout.events.identity import Identity
 from turnout.events.load import Loader
+from turnout.events.retyped import exact_columns
 from turnout.warehouse import Table, Warehouse
 
 # How far it is: what is being done, how much of it, of how much (0: not known). May raise
@@ -47,6 +49,10 @@ class Upkeep:
         identity = Identity(self.warehouse.dialect, self.membership)
         identity.learn(self.catalog())
         return identity
+
+    def exact(self) -> Exact:
+        """The columns of whole numbers that somebody wants to stay such."""
+        return exact_columns(self.warehouse)
 
     def load_all(self) -> None:
         """Bring everything in the journal into the warehouse."""
