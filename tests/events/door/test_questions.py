@@ -81,7 +81,12 @@ def test_settings_of_an_unknown_key_are_404_and_503_while_starting(door: Door) -
 
 @pytest.mark.parametrize(
     ("accepted", "encoding"),
-    [("", None), ("gzip, deflate", "gzip"), ("gzip, deflate, br, zstd", "br"), ("GZIP;q=1", "gzip")],
+    [
+        ("", None),
+        ("gzip, deflate", "gzip"),
+        ("gzip, deflate, br, zstd", "br"),
+        ("GZIP;q=1", "gzip"),
+    ],
 )
 def test_the_browser_library_comes_packed_for_whom_unpacks(
     packed_door: Door, accepted: str, encoding: str | None
