@@ -113,6 +113,19 @@ def test_filters_leave_what_fits(filled: House, wanted: Wanted, expected: list[s
     assert ids(filled, wanted) == expected
 
 
+def test_an_event_is_rescued_in_part_when_its_own_table_did_not_take_a_value(
+    filled: House,
+) -> None:
+    at = (NOW - timedelta(seconds=60)).replace(tzinfo=None)
+    put(filled, layout.DISCARDS, [{"row_id": "t1", "received_at": at}])
+    fates = {
+        one.received_at: one.fate for one in Recent(filled.warehouse).newest(Wanted(), now=NOW)
+    }
+    assert fates[NOW - timedelta(seconds=60)] == "rescued"
+    assert ids(filled, Wanted(fate="rescued")) == ["t3", "t1"]
+    assert ids(filled, Wanted(fate="stored")) == ["p1", "t2"]
+
+
 def test_no_more_than_a_page_is_ever_read(house: House) -> None:
     put(house, TRACKS, [track(f"t{n:04}", "Signed Up", age_s=n) for n in range(300)])
     found = ids(house, Wanted())

@@ -8,6 +8,7 @@ the server's own protocol: a fifth faster than ASGI for answers this small.
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,10 @@ class Collector:
         if keys != self._keys:
             self._keys = keys
             self._register.renew(keys or {})
+
+    def uses(self, now: datetime) -> dict[str, datetime]:
+        """The keys whose use is to be noted: key → when it was used."""
+        return self._register.uses(now)
 
     async def leave(self, silence_s: float) -> None:
         """From now on end every connection with its answer; return after `silence_s` without any.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -121,7 +121,9 @@ class Recent:
             f"ORDER BY received_at DESC, id LIMIT {limit}",
             values,
         ).to_pylist()
-        return [Arrival(**{**row, "received_at": utc(row["received_at"])}) for row in rows]
+        found = [Arrival(**{**row, "received_at": utc(row["received_at"])}) for row in rows]
+        rescued = self._rescued_among(found)
+        return [replace(each, fate=RESCUED) if each.id in rescued else each for each in found]
 
     def detail(self, place: str, id_: str, received_at: datetime) -> Detail | None:
         """All that is kept of the event with `id_` in `place`, None when it is not there."""
@@ -143,6 +145,19 @@ class Recent:
             rows = {f"{schema}.{beside.name}": _as_json(own)}
         is_rescued = bool(row.get("_rescued") or (own or {}).get("_rescued"))
         return Detail(rows, self._discards(id_, received_at) if is_rescued else ())
+
+    def _rescued_among(self, arrivals: Sequence[Arrival]) -> set[str]:
+        """The ids of stored events of which an event table did not take every value."""
+        ids = [each.id for each in arrivals if each.fate == STORED]
+        if not ids:
+            return set()
+        rows = self._warehouse.query(
+            f"SELECT DISTINCT left(row_id, {TEXT_CHARS_MAX}) AS id FROM {self._books('discards')} "
+            f"WHERE received_at BETWEEN ? AND ? "
+            f"AND left(row_id, {TEXT_CHARS_MAX}) IN ({', '.join('?' * len(ids))})",
+            [naive(arrivals[-1].received_at), naive(arrivals[0].received_at), *ids],
+        )
+        return set(rows["id"].to_pylist())
 
     def _row(self, table: Table, id_: str, received_at: datetime) -> dict[str, Any] | None:
         found = self._warehouse.query(
@@ -196,6 +211,8 @@ class _Select:
     columns: str
     fates: tuple[str, ...]
     source: str
+    # Of a stored event: whether a value was rescued, asked with the time to look back to.
+    is_rescued: str
     # What each filter is compared with; a filter without an expression fits nothing.
     event: str | None
     user: tuple[str, ...]
@@ -221,7 +238,8 @@ class _Select:
             parts.append(f"({' OR '.join(self.user)})" if self.user else "? IS NULL")
             values += [wanted.user] * max(1, len(self.user))
         if len(self.fates) > 1 and wanted.fate:
-            parts.append(f"_rescued IS {'NOT ' if wanted.fate == RESCUED else ''}NULL")
+            parts.append(f"{'' if wanted.fate == RESCUED else 'NOT '}({self.is_rescued})")
+            values.append(naive(since))
         return " AND ".join(parts), values
 
 
@@ -243,6 +261,8 @@ def _stored(warehouse: Warehouse, table: Table) -> _Select:
         ),
         fates=(STORED, RESCUED),
         source="_source",
+        is_rescued="_rescued IS NOT NULL OR id IN (SELECT row_id FROM "
+        f"{warehouse.dialect.table(layout.BOOKS, 'discards')} WHERE received_at >= ?)",
         event=f"concat('{type_} ', {name})",
         user=("user_id = ?", "anonymous_id = ?"),
     )
@@ -267,6 +287,7 @@ def _booked(warehouse: Warehouse, table: Table) -> _Select:
         ),
         fates=(fate,),
         source="source",
+        is_rescued="",
         event="concat(reason, ' ', head)" if is_rejected else None,
         user=("contains(head, ?)",) if is_rejected else (),
     )

@@ -11,12 +11,15 @@ import binascii
 import math
 import time
 from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from typing import Any
 
 from turnout.access.keys import WriteKey
 from turnout.errors import OriginRefused, RateExceeded, UnknownKey
 from turnout.events.line import Sender
 
+# A key in use is written down this often.
+NOTED_EVERY = timedelta(minutes=1)
 # Authorization headers whose key is remembered; strangers may send any number of them.
 REMEMBERED_MAX = 10_000
 
@@ -24,7 +27,7 @@ REMEMBERED_MAX = 10_000
 class Admission:
     """One write key at work."""
 
-    __slots__ = ("_bucket", "_origins", "key", "sender")
+    __slots__ = ("_bucket", "_origins", "is_used", "key", "noted_at", "sender")
 
     def __init__(self, key: WriteKey, clock_s: Callable[[], float] = time.monotonic) -> None:
         self.key = key
@@ -33,6 +36,9 @@ class Admission:
         )
         self._origins = frozenset(key.origins)
         self._bucket = Bucket(key.rate_per_s, clock_s) if key.rate_per_s else None
+        # Whether it let anything in since that was last noted, and when that was.
+        self.is_used = False
+        self.noted_at: datetime | None = None
 
     def enter(self, origin: str | None) -> None:
         """Raises `OriginRefused` or `RateExceeded`; without an origin no page is involved."""
@@ -40,6 +46,7 @@ class Admission:
             raise OriginRefused(f"This write key may not be used from {origin}.")
         if self._bucket is not None:
             self._bucket.take()
+        self.is_used = True
 
 
 class Bucket:
@@ -82,6 +89,16 @@ class Register:
             for key in keys.values()
         }
         self._remembered.clear()
+
+    def uses(self, now: datetime) -> dict[str, datetime]:
+        """The keys that were used lately and not noted for a while: key → `now`."""
+        found: dict[str, datetime] = {}
+        for key, admission in self._admissions.items():
+            noted_at = admission.noted_at
+            if admission.is_used and (noted_at is None or now - noted_at >= NOTED_EVERY):
+                admission.is_used, admission.noted_at = False, now
+                found[key] = now
+        return found
 
     def named(self, authorization: str | None) -> Admission | None:
         """By the header, the first place that decides; None when it brings no key."""
