@@ -23,7 +23,8 @@ def resolved(ledger: Ledger, hour: float, *, browser: str = "x") -> str | None:
         "SELECT resolved_user_id FROM turnout.events WHERE id LIKE 'probe %' "
         'AND "timestamp" = ? AND anonymous_id = ?'
     )
-    [(user,)] = {*ledger.rows(sql, [at(hour), browser])}
+    users: set[str | None] = {user for (user,) in ledger.rows(sql, [at(hour), browser])}
+    [user] = users
     return user
 
 

@@ -8,7 +8,7 @@ from turnout.events.identity.illegal import ANY_CASE, EXACTLY, illegal_ids
 
 
 def is_illegal(id_: str) -> bool:
-    return illegal_ids(pa.chunked_array([[id_, None]])).to_pylist() == [id_]
+    return [*illegal_ids(pa.chunked_array([[id_, None]])).to_pylist()] == [id_]
 
 
 @pytest.mark.parametrize("id_", [*ANY_CASE, *EXACTLY])
