@@ -106,3 +106,37 @@ def test_a_file_that_is_not_text_is_said_plainly(tmp_path: Path) -> None:
     (tmp_path / "turnout.toml").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ConfigError, match="not UTF-8"):
         load_config(tmp_path, {})
+
+
+MEMBERSHIP = """
+[identity.membership]
+table = "userdata.companyperson"
+account = "company_uuid"
+user = "person_uuid"
+"""
+
+
+def test_a_copied_table_may_decide_who_belongs_to_which_account(tmp_path: Path) -> None:
+    membership = load(tmp_path, SOURCE + MEMBERSHIP).identity.membership
+    assert (membership.table, membership.user) == ("userdata.companyperson", "person_uuid")
+    assert (membership.since, membership.until) == ("", "")
+    config = load(tmp_path, SOURCE + MEMBERSHIP, TURNOUT_IDENTITY_MEMBERSHIP_UNTIL="company_uuid")
+    assert config.identity.membership.until == "company_uuid"
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ('table = "companyperson"', "identity.membership.table"),
+        ('table = "userdata.person"', "identity.membership.table"),
+        ('account = "company_id"', "identity.membership.account"),
+        ('user = ""', "identity.membership.user"),
+        ('until = "left_at"', "identity.membership.until"),
+        ('role = "role"', "identity.membership.role"),
+    ],
+)
+def test_a_table_that_is_not_copied_cannot_decide(tmp_path: Path, line: str, place: str) -> None:
+    key = line.partition(" ")[0]
+    kept = [each for each in MEMBERSHIP.splitlines() if not each.startswith(f"{key} ")]
+    with pytest.raises(ConfigError, match=place):
+        load(tmp_path, "\n".join([SOURCE, *kept, line]))

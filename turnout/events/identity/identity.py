@@ -16,7 +16,7 @@ from turnout.events.identity.calls import Calls, calls_of
 from turnout.events.identity.desk import Desk
 from turnout.events.identity.identities import note_identities
 from turnout.events.identity.memberships import note_groups, note_memberships
-from turnout.events.identity.views import definitions
+from turnout.events.identity.views import CONTEXT_GROUP, definitions
 from turnout.warehouse import Column, Dialect, Table, Transaction, Type, Warehouse
 
 # Rows read at a time when everything is learned again.
@@ -100,6 +100,9 @@ class Identity:
         if there is None:
             core = {each.name: each for each in layout.core_tables(table.schema)}
             there = self._bases[table.schema] = {name: core[name] for name in BASES}
+        elif _reads_alike(there[table.name], table):
+            there[table.name] = table
+            return
         there[table.name] = table
         self._define(transaction)
 
@@ -135,6 +138,11 @@ class Identity:
 def _holds_events(there: Mapping[str, Table]) -> bool:
     """A copied schema may have a table named `groups`; ours say where their rows are from."""
     return all(name in there and there[name].column("_source") for name in BASES)
+
+
+def _reads_alike(before: Table, now: Table) -> bool:
+    """Whether the views say the same of both."""
+    return (before.column(CONTEXT_GROUP) is None) == (now.column(CONTEXT_GROUP) is None)
 
 
 def _is_there(table: Table, catalog: Catalog) -> bool:
