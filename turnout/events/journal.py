@@ -10,15 +10,16 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
 
 from turnout import meters
 from turnout.errors import JournalUnavailable
@@ -28,16 +29,18 @@ from turnout.events.segment_file import SegmentFile
 if TYPE_CHECKING:
     from turnout.events.seen import Seen
 
-# A group is closed at this size; a request larger than it makes a group of its own.
-GROUP_BYTES_MAX = 8 * 1024 * 1024
+# A group is closed at this size; a request larger than it makes a group of its own. While one is
+# on its way to the disk the next requests are judged: larger groups would all wait together.
+GROUP_BYTES_MAX = 1024 * 1024
 # More than this waiting for the disk means that it cannot keep up.
 WAITING_BYTES_MAX = 64 * 1024 * 1024
 # A disk this fast is written to in place: the hand-over to a thread would cost more than the write.
 IN_PLACE_S_MAX = 0.0006
-# A slower one gets a thread, each group waits this long for company, and one group of so many is
-# still written in place, to learn whether the disk is fast again.
-GATHER_S = 0.001
+# A slower one gets a thread, and one group of so many is still written in place, to learn whether
+# the disk is fast again.
 PROBE_EVERY = 100
+# While closing, how often to look whether the thread is done.
+CLOSE_LOOK_S = 0.005
 # Senders give up after 8 s at the earliest; so much sooner they are told to come again.
 WAIT_MAX_S = 5.0
 SEGMENT_AGE_MAX_S = 3600.0
@@ -47,15 +50,34 @@ HEAD_BYTES = 16 * 1024
 TOO_SLOW = JournalUnavailable("The disk is too slow at the moment; send the events again.")
 
 
-@dataclass(slots=True)
-class Waiting:
-    """One request's lines and the future its sender waits on."""
+class Outcome(asyncio.Future[None]):
+    """What all requests of a group wait on; one that is given up takes no other along."""
 
-    lines: Sequence[bytes]
-    fingerprints: Sequence[int]
-    size: int
-    done: asyncio.Future[None]
-    since_s: float
+    def cancel(self, msg: Any = None) -> bool:  # noqa: ARG002 - as its base has it
+        return False
+
+
+class Group:
+    """Requests that are written and synced together."""
+
+    __slots__ = ("done", "fingerprints", "lines", "since_s", "size")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.lines: list[bytes] = []
+        self.fingerprints: list[int] = []
+        self.size = 0
+        self.done = Outcome(loop=loop)
+        self.since_s = loop.time()
+
+    def answer(self, error: JournalUnavailable | None) -> None:
+        """To all who wait, unless they were answered before."""
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(error)
+            self.done.exception()  # it is no news if everybody has gone away
 
 
 class Journal:
@@ -75,13 +97,16 @@ class Journal:
             folder, bytes_max=segment_bytes_max, age_max_s=segment_age_max_s, name=name
         )
         self._seen = seen
-        self._waiting: deque[Waiting] = deque()
+        self._waiting: deque[Group] = deque()
         self._waiting_bytes = 0
-        self._writing: list[Waiting] = []
-        self._committer: asyncio.Task[None] | None = None
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._writing: Group | None = None
+        self._is_begun = False
         self._groups = 0
         self._write_s = 0.0  # what a write in place took of late
+        # A queue of its own costs a third of what an executor does.
+        self._handed: SimpleQueue[tuple[asyncio.AbstractEventLoop, Group, float] | None]
+        self._handed = SimpleQueue()
+        self._thread: threading.Thread | None = None
 
     async def append(self, lines: Sequence[bytes], fingerprints: Sequence[int] = ()) -> None:
         """Return when `lines` are on the disk for good; then `fingerprints` are in the index.
@@ -92,75 +117,93 @@ class Journal:
         if self._waiting and self._waiting_bytes + size > WAITING_BYTES_MAX:
             raise JournalUnavailable("Too many events wait for the disk; send them again later.")
         loop = asyncio.get_running_loop()
-        entry = Waiting(lines, fingerprints, size, loop.create_future(), loop.time())
-        self._waiting.append(entry)
+        group = self._waiting[-1] if self._waiting else None
+        if group is None or group.size + size > GROUP_BYTES_MAX:
+            group = Group(loop)
+            self._waiting.append(group)
+        group.lines += lines
+        group.fingerprints += fingerprints
+        group.size += size
         self._waiting_bytes += size
-        if self._committer is None:
-            self._committer = loop.create_task(self._commit_groups())
-        await entry.done
+        if not self._is_begun:
+            # Whoever comes in the same moment is of the same group.
+            self._is_begun = True
+            loop.call_soon(self._begin)
+        await group.done
 
     async def tend(self) -> None:
         """To be called about once a second: nobody waits too long, no file stays open for ever."""
         late = asyncio.get_running_loop().time() - WAIT_MAX_S
-        # What is being written may still become durable: its sender tries again, and the loader
-        # finds the repeat.
-        _answer([each for each in self._writing if each.since_s < late], TOO_SLOW)
+        # What is being written may still become durable: its senders try again, and the loader
+        # finds the repeats.
+        if self._writing is not None and self._writing.since_s < late:
+            self._writing.answer(TOO_SLOW)
         while self._waiting and self._waiting[0].since_s < late:
-            entry = self._waiting.popleft()
-            self._waiting_bytes -= entry.size
-            _answer([entry], TOO_SLOW)
-        if self._committer is None:
+            self._next_group().answer(TOO_SLOW)
+        if not self._is_begun:
             self._files.close_if_old(time.monotonic())
 
     async def close(self) -> None:
         """Finish what waits, then let go of the file."""
-        if self._committer is not None:
-            await self._committer
+        while self._is_begun:
+            last = self._waiting[-1] if self._waiting else self._writing
+            if last is not None:
+                await asyncio.wait([last.done])
+            await asyncio.sleep(0 if last is None or self._writing is None else CLOSE_LOOK_S)
         self._files.close()
-        self._thread.shutdown()
+        self._handed.put(None)
+        if self._thread is not None:
+            self._thread.join()
 
-    async def _commit_groups(self) -> None:
-        while self._waiting:
-            # Whoever came in the same moment is of the same group.
-            await asyncio.sleep(0 if self._is_fast else GATHER_S)
-            self._writing = self._next_group()
-            error: JournalUnavailable | None = None
-            try:
-                await self._commit(self._writing)
-            except OSError as failure:
-                error = JournalUnavailable(f"The journal cannot be written: {failure.strerror}.")
-            _answer(self._writing, error)
-            self._writing = []
-        self._committer = None
-
-    async def _commit(self, group: list[Waiting]) -> None:
-        """Write, sync, remember: in this order, or a crash in between would lose an event."""
-        block = segment.seal([line for entry in group for line in entry.lines])
+    def _begin(self) -> None:
+        """Write the next group: in place, or in the thread while the loop goes on."""
+        if not self._waiting:
+            self._is_begun = False
+            return
+        group = self._writing = self._next_group()
         self._groups += 1
         began_s = time.perf_counter()
         if self._is_fast or self._groups % PROBE_EVERY == 0:
-            self._files.write(block)
+            error = self._write(group)
             self._write_s += (time.perf_counter() - began_s - self._write_s) / 4
-        else:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._thread, self._files.write, block)
+            self._end(group, began_s, error)
+            return
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._write_handed, name="journal", daemon=True)
+            self._thread.start()
+        self._handed.put((asyncio.get_running_loop(), group, began_s))
+
+    def _write_handed(self) -> None:
+        while (handed := self._handed.get()) is not None:
+            loop, group, began_s = handed
+            loop.call_soon_threadsafe(self._end, group, began_s, self._write(group))
+
+    def _write(self, group: Group) -> JournalUnavailable | None:
+        try:
+            self._files.write(segment.seal(group.lines))
+        except OSError as failure:
+            return JournalUnavailable(f"The journal cannot be written: {failure.strerror}.")
+        return None
+
+    def _end(self, group: Group, began_s: float, error: JournalUnavailable | None) -> None:
+        """Remember, then answer: in this order, or a crash in between would lose an event."""
         meters.FSYNC_SECONDS.observe(time.perf_counter() - began_s)
-        if self._seen is not None:
-            for entry in group:
-                self._seen.add(entry.fingerprints)
+        if error is None and self._seen is not None:
+            self._seen.add(group.fingerprints)
+        group.answer(error)
+        self._writing = None
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._begin)
+        else:
+            self._is_begun = False
 
     @property
     def _is_fast(self) -> bool:
         return self._write_s < IN_PLACE_S_MAX
 
-    def _next_group(self) -> list[Waiting]:
-        group: list[Waiting] = []
-        size = 0
-        while self._waiting and (not group or size + self._waiting[0].size <= GROUP_BYTES_MAX):
-            entry = self._waiting.popleft()
-            size += entry.size
-            group.append(entry)
-        self._waiting_bytes -= size
+    def _next_group(self) -> Group:
+        group = self._waiting.popleft()
+        self._waiting_bytes -= group.size
         return group
 
 
@@ -270,16 +313,6 @@ def _unloaded(folder: Path, positions: Mapping[str, int]) -> Iterator[tuple[Path
         size, position = _size(path), positions.get(path.name, 0)
         if position < size:
             yield path, position, size
-
-
-def _answer(group: list[Waiting], error: JournalUnavailable | None) -> None:
-    for entry in group:
-        if entry.done.done():
-            continue  # its sender has gone away
-        if error is None:
-            entry.done.set_result(None)
-        else:
-            entry.done.set_exception(error)
 
 
 @contextmanager
