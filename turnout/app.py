@@ -200,8 +200,10 @@ async def _reload_keys(collector: Any, keys: WriteKeys) -> None:
     while True:
         try:
             is_first = collector.keys is None
+            # Before the keys are renewed: one that was changed begins anew.
+            used_at = collector.uses(datetime.now(UTC))
+            await asyncio.to_thread(keys.note_uses, used_at)
             collector.keys = await asyncio.to_thread(keys.active)
-            await asyncio.to_thread(keys.note_uses, collector.uses(datetime.now(UTC)))
             if is_first:
                 print("ready", flush=True)  # noqa: T201 -- to the supervisor, who waits for it
         except Exception:  # the keys known so far keep working; the next try may succeed

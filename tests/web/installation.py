@@ -28,7 +28,7 @@ from turnout.clips.clip import Clip, Clips
 from turnout.clips.follower import Follower, Snapshot
 from turnout.clips.runner import Ran, Runner
 from turnout.config import Clips as ClipSettings
-from turnout.config import Config, Source, TableSelection, Web
+from turnout.config import Collector, Config, Source, TableSelection, Web
 from turnout.state import open_state
 from turnout.state.table import notice
 from turnout.warehouse import Column, Table, Type, open_warehouse
@@ -79,6 +79,7 @@ class Installation:
         self.config = Config(
             home=home,
             web=Web(port=self.port, public_url=public_url),
+            collector=Collector(port=free_port()),  # nobody listens there
             clips=clips or ClipSettings(workers=2, timeout_s=10.0),
             sources={
                 "app": Source(
