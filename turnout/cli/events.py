@@ -94,14 +94,14 @@ def replay(  # noqa: PLR0913 - an option each
 @words.command("retype")
 def retype(
     column: Annotated[str, typer.Argument(help="As schema.table.column.")],
-    type_: Annotated[
+    type: Annotated[  # noqa: A002 - the word people see
         str,
-        typer.Argument(metavar="TYPE", help="text, integer, float, boolean, timestamp or json."),
+        typer.Argument(help="text, integer, float, boolean, timestamp or json."),
     ],
     home: Home = Path(),
 ) -> None:
     """Give a column another type; no value is lost, and later events keep to it."""
-    _finish(load_config(home), "events retype", {"column": column, "type": type_})
+    _finish(load_config(home), "events retype", {"column": column, "type": type})
 
 
 @words.command("forget")
