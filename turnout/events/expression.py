@@ -98,7 +98,8 @@ class CarefulRows:
         strange = found.kinds - {"NULL"} - (fitting or found.kinds - {"OBJECT"})
         kind = self._kinds.place(found.path) if strange else None
         text = self._texts.place(found.path)
-        value = _guarded(_value(text, column.type), kind, fitting)
+        plain = _json_value(found.path) if column.type is Type.JSON else _value(text, column.type)
+        value = _guarded(plain, kind, fitting)
         return Feed(found, column.name, name, text, kind, value)
 
 
@@ -186,6 +187,10 @@ def _json(path: Path) -> str:
     if path.depth == 0:
         return f"to_json({path.document})"
     return f"json_extract({path.document}, {DIALECT.literal(path.pointer)})"
+
+
+def _json_value(path: Path) -> str:
+    return f"nullif(CAST({_json(path)} AS VARCHAR), 'null')"
 
 
 def _not_taken(feed: Feed) -> str:

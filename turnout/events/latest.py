@@ -109,13 +109,13 @@ def _merged(
         named["history"] = history
         sources.append(f"{call} FROM history")
     return engine.table(
-        f"SELECT who AS id, {_columns(calls)} "
+        f"SELECT who AS id, {latest_columns_sql(calls)} "
         f"FROM ({' UNION ALL BY NAME '.join(sources)}) GROUP BY who",
         **named,
     )
 
 
-def _columns(calls: Table) -> str:
+def latest_columns_sql(calls: Table) -> str:
     """Of the newest call as a whole, then trait by trait."""
     whole = ["max(uuid_ts) AS uuid_ts", "max(loaded_at) AS loaded_at"]
     for column in calls.columns:
