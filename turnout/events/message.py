@@ -86,6 +86,8 @@ class Judged:
         self._arrival = arrival
         self._maker = LineMaker(arrival, sent_at, under)
         self._limits = limits
+        # Up to this size an event has not too many of anything.
+        self._small_bytes = min(limits.event_bytes_max, PROPERTIES_MAX * MEMBER_BYTES_MIN)
 
     @property
     def lines(self) -> list[bytes]:
@@ -104,9 +106,13 @@ class Judged:
 
     def take(self, raw: bytes, event: Event, type_: str) -> None:
         """Add the line of an event."""
-        reason = _size_problem(raw, self._limits) or events.problem(event, type_)
-        if reason is None and event.write_key is not None:
-            reason = self._key_problem(event.write_key)
+        reason = events.problem(event, type_)
+        # Looking for a character is many times faster than counting it.
+        openings = raw.count(b"{") + (raw.count(b"[") if b"[" in raw else 0)
+        if openings > DEPTH_MAX or len(raw) > self._small_bytes:
+            reason = _size_problem(raw, openings, self._limits) or reason
+        if event.write_key is not None:
+            reason = reason or self._key_problem(event.write_key)
         if reason is not None:
             self.refuse(raw, event.message_id, reason)
             return
@@ -237,11 +243,9 @@ def judge_single(  # noqa: PLR0913 - what a batch brings along stands apart here
     return judged
 
 
-def _size_problem(raw: bytes, limits: Limits) -> str | None:
+def _size_problem(raw: bytes, openings: int, limits: Limits) -> str | None:
     if len(raw) > limits.event_bytes_max:
         return "too_large"
-    # Looking for one character is many times faster than counting it.
-    openings = raw.count(b"{") + (raw.count(b"[") if b"[" in raw else 0)
     if openings > DEPTH_MAX and wire.depth(raw) > DEPTH_MAX:
         return "too_deep"
     if len(raw) > PROPERTIES_MAX * MEMBER_BYTES_MIN and _members(raw) > PROPERTIES_MAX:
