@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.running import Turnout
 from tests.sdk.install import CLIENTS, NODE
 from tests.sdk.proxy import Proxy
-from tests.sdk.source import new_key
 
 SCRIPTS = Path(__file__).parent / "clients"
 # Small batches, so that there are enough requests for every mishap.
@@ -63,10 +61,10 @@ LIBRARIES = (
 class Delivery:
     """One library, sending through a network of its own."""
 
-    def __init__(self, library: Library, turnout: Turnout, proxy: Proxy) -> None:
+    def __init__(self, library: Library, key: str, proxy: Proxy) -> None:
         self.proxy = proxy
         self._process = subprocess.Popen(
-            library.command(proxy.url, new_key(turnout, library.slug)),
+            library.command(proxy.url, key),
             env=library.environment(),
             cwd=CLIENTS,
             stdout=subprocess.PIPE,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,16 @@ def opened(folder: Path, **collector: Any) -> Iterator[Turnout]:
         turnout.end()
 
 
+def new_keys(turnout: Turnout, slugs: Iterable[str]) -> dict[str, str]:
+    """By slug, a write key for source and schema of that name, known to the running collector."""
+    keys = {slug: WriteKeys(turnout.state).create(slug, slug).key for slug in slugs}
+    newest = list(keys.values())[-1]
+    eventually("the collector knows the keys", lambda: turnout.send([], key=newest) == 200)
+    return keys
+
+
 def new_key(turnout: Turnout, slug: str, **values: Any) -> str:
-    """A write key for source and schema `slug` that the running collector knows already."""
+    """The same for one, of any kind."""
     key = WriteKeys(turnout.state).create(slug, slug, **values).key
     eventually("the collector knows the key", lambda: turnout.send([], key=key) == 200)
     return key

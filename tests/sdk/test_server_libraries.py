@@ -17,6 +17,7 @@ from tests.sdk.libraries import LIBRARIES, Delivery
 from tests.sdk.mishap import plan
 from tests.sdk.proxy import Proxy
 from tests.sdk.snapshot import Snapshot, snapshot
+from tests.sdk.source import new_keys
 
 BY_SLUG = pytest.mark.parametrize("slug", [library.slug for library in LIBRARIES])
 
@@ -25,10 +26,11 @@ BY_SLUG = pytest.mark.parametrize("slug", [library.slug for library in LIBRARIES
 def deliveries(clients: None, turnout: Turnout) -> Iterator[dict[str, Delivery]]:
     """By slug; each library has ended, and all its events can be queried."""
     with ExitStack() as stack:
+        keys = new_keys(turnout, [library.slug for library in LIBRARIES])
         started: dict[str, Delivery] = {}
         for seed, library in enumerate(LIBRARIES):
             proxy = stack.enter_context(Proxy(turnout.config.collector.port, plan(seed)))
-            started[library.slug] = Delivery(library, turnout, proxy)
+            started[library.slug] = Delivery(library, keys[library.slug], proxy)
             stack.callback(started[library.slug].end)
         for slug, delivery in started.items():
             code, said = delivery.finish()

@@ -10,7 +10,7 @@ import pytest
 from tests.running import Turnout
 from tests.sdk import ledger
 from tests.sdk.snapshot import Snapshot, snapshot
-from tests.sdk.source import new_key
+from tests.sdk.source import new_keys
 from tests.sdk.wire import TRACKS, WIRES, Answer, Wire, events, send
 
 BY_WIRE = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.slug)
@@ -19,9 +19,10 @@ BY_WIRE = pytest.mark.parametrize("wire", WIRES, ids=lambda wire: wire.slug)
 @pytest.fixture(scope="module")
 def answers(turnout: Turnout) -> dict[str, list[Answer]]:
     """By slug: all calls in one batch, sent twice as it is."""
+    keys = new_keys(turnout, [wire.slug for wire in WIRES])
     answers = {}
     for wire in WIRES:
-        raw = wire.write(events(wire), new_key(turnout, wire.slug))
+        raw = wire.write(events(wire), keys[wire.slug])
         answers[wire.slug] = [send(turnout.config.collector.port, raw) for _ in range(2)]
     return answers
 
