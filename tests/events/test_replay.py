@@ -98,13 +98,14 @@ def test_one_table_a_range_and_a_source_are_rebuilt_alone(house: House) -> None:
             transaction.execute("UPDATE analytics.early SET n = 0")
             transaction.execute("UPDATE analytics.late SET n = 0")
 
-    for parameters, expected in (
+    cases: list[tuple[dict[str, Any], tuple[int, int]]] = [
         ({"table": "analytics.late"}, (0, 2)),
         ({"until": "2026-03-02T00:00:00+00:00"}, (1, 0)),
         ({"since": "2026-03-02T00:00:00+00:00"}, (0, 2)),
         ({"source": "web"}, (1, 2)),
         ({"source": "another"}, (0, 0)),
-    ):
+    ]
+    for parameters, expected in cases:
         spoil()
         keep_up(house, replay, **parameters)
         found = tuple(house.value(f"SELECT n FROM analytics.{name}") for name in ("early", "late"))

@@ -1,5 +1,6 @@
 """Importing, rebuilding, erasing and trying out, with Turnout running, stopped, and killed."""
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -56,7 +57,7 @@ def test_history_comes_in_while_turnout_runs(turnout: Turnout, tmp_path: Path) -
 def test_an_import_killed_in_the_middle_is_finished_by_the_next(
     turnout: Turnout, tmp_path: Path
 ) -> None:
-    path = history(tmp_path, 30_000)
+    path = history(tmp_path, 20_000)
     importing = subprocess.Popen(command(turnout, "import", str(path), "--source", "archive"))
     journal = turnout.home / "data/journal"
     eventually(
@@ -70,12 +71,12 @@ def test_an_import_killed_in_the_middle_is_finished_by_the_next(
     turnout.start()
     turnout.wait_loaded()
     assert turnout.rows("SELECT count(*), count(DISTINCT n) FROM analytics.imported") == [
-        [30_000, 30_000]
+        [20_000, 20_000]
     ]
 
 
 def test_a_replay_goes_on_after_the_app_was_killed(turnout: Turnout, tmp_path: Path) -> None:
-    path = history(tmp_path, 40_000)
+    path = history(tmp_path, 10_000)
     assert say(turnout, "import", str(path), "--source", "archive").returncode == 0
     turnout.start()
     replaying = subprocess.Popen(
@@ -84,11 +85,31 @@ def test_a_replay_goes_on_after_the_app_was_killed(turnout: Turnout, tmp_path: P
     eventually("the app rebuilds", lambda: requests_running(turnout))
     turnout.kill(turnout.child("app"))
     said, _ = replaying.communicate(timeout=100)
-    assert "Rebuilt 40,001 events" in said  # one said that Turnout was ready
+    assert "Rebuilt 10,001 events" in said  # one said that Turnout was ready
     turnout.wait_loaded()
     assert turnout.rows("SELECT count(*), count(DISTINCT id) FROM analytics.imported") == [
-        [40_000, 40_000]
+        [10_000, 10_000]
     ]
+
+
+def test_a_retyping_killed_anywhere_has_been_done_whole_or_not_at_all(
+    turnout: Turnout, tmp_path: Path
+) -> None:
+    path = history(tmp_path, 5_000)
+    assert say(turnout, "import", str(path), "--source", "archive").returncode == 0
+    column = "analytics.imported.n"
+    for after_s in (0.6, 0.9, 1.2):
+        retyping = subprocess.Popen(command(turnout, "retype", column, "text"))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            retyping.wait(after_s)
+        retyping.kill()
+        retyping.wait(10)
+    assert say(turnout, "retype", column, "text").returncode == 0
+    assert say(turnout, "retype", column, "integer").returncode == 0
+    turnout.start()
+    turnout.wait_loaded()
+    sql = "SELECT count(*), sum(n), count(_rescued) FROM analytics.imported"
+    assert turnout.rows(sql) == [[5_000, 12_497_500, 0]]
 
 
 def test_a_forgotten_user_is_nowhere_in_the_home(turnout: Turnout) -> None:
@@ -152,7 +173,7 @@ def test_check_says_what_is_missing(turnout: Turnout) -> None:
 
 
 def test_ctrl_c_stops_a_replay_where_nothing_is_half_done(turnout: Turnout, tmp_path: Path) -> None:
-    path = history(tmp_path, 40_000)
+    path = history(tmp_path, 10_000)
     assert say(turnout, "import", str(path), "--source", "archive").returncode == 0
     turnout.start()
     replaying = subprocess.Popen(command(turnout, "replay", "--yes"), stdout=subprocess.DEVNULL)
@@ -161,7 +182,7 @@ def test_ctrl_c_stops_a_replay_where_nothing_is_half_done(turnout: Turnout, tmp_
     assert replaying.wait(60) == 130
     assert not requests_running(turnout)
     turnout.wait_loaded()
-    assert turnout.rows("SELECT count(*) FROM analytics.imported") == [[40_000]]
+    assert turnout.rows("SELECT count(*) FROM analytics.imported") == [[10_000]]
 
 
 def requests_running(turnout: Turnout, *, at_least: int = 2) -> bool:

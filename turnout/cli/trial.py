@@ -11,7 +11,7 @@ from typing import Any
 
 from turnout.access.keys import WriteKey, WriteKeys
 from turnout.cli.asking import ask
-from turnout.cli.terminal import console, open_home_state
+from turnout.cli.terminal import open_home_state
 from turnout.config import Config
 from turnout.errors import ConfigError, LoadFailed, NotFound, TurnoutError
 from turnout.events.trial import EVENT
@@ -68,14 +68,13 @@ class Trial:
         deadline = time.monotonic() + LOADED_WITHIN_S
         wanted = {**self._ids, "schema": self._key.schema}
         tables: Mapping[str, Any] = {}
-        with console.status("Waiting for the rows …"):
-            while time.monotonic() < deadline:
-                outcome = ask(self._config, "events find trial", wanted)
-                tables = outcome.result.get("tables", {})
-                if outcome.failed:
-                    raise LoadFailed(outcome.sentence)
-                if len(tables) >= TABLES:
-                    return tables
+        while time.monotonic() < deadline:
+            outcome = ask(self._config, "events find trial", wanted)
+            if outcome.failed:
+                raise LoadFailed(outcome.sentence)
+            tables = outcome.result.get("tables", {})
+            if len(tables) >= TABLES:
+                return tables
         raise LoadFailed(
             f"Only {len(tables)} of {TABLES} tables have a row after {LOADED_WITHIN_S:.0f} s.",
             hint="The log of `turnout serve` says why.",
