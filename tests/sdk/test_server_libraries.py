@@ -13,13 +13,13 @@ import pytest
 from tests.running import Turnout
 from tests.sdk import ledger
 from tests.sdk.clients.send import TRACKS
-from tests.sdk.libraries import LIBRARIES, Delivery
+from tests.sdk.libraries import LIBRARIES, Delivery, Library
 from tests.sdk.mishap import plan
 from tests.sdk.proxy import Proxy
 from tests.sdk.snapshot import Snapshot, snapshot
 from tests.sdk.source import new_keys
 
-BY_SLUG = pytest.mark.parametrize("slug", [library.slug for library in LIBRARIES])
+EACH = pytest.mark.parametrize("library", LIBRARIES, ids=lambda library: library.slug)
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +44,20 @@ def after(turnout: Turnout, deliveries: dict[str, Delivery]) -> Iterator[Snapsho
         yield opened
 
 
-@BY_SLUG
+@EACH
 def test_every_event_arrives_once_though_the_network_is_hostile(
-    slug: str, deliveries: dict[str, Delivery], after: Snapshot
+    library: Library, deliveries: dict[str, Delivery], after: Snapshot
 ) -> None:
-    assert deliveries[slug].proxy.plan == [], "a mishap never came"
-    ledger.assert_all_six(after, slug)
-    ledger.assert_counted(after, slug, TRACKS)
+    assert deliveries[library.slug].proxy.plan == [], "a mishap never came"
+    ledger.assert_all_six(after, library.slug, library.traits)
+    ledger.assert_counted(after, library.slug, TRACKS)
 
 
-@BY_SLUG
+@EACH
 def test_received_is_stored_and_duplicates_and_rejected(
-    slug: str, deliveries: dict[str, Delivery], after: Snapshot
+    library: Library, deliveries: dict[str, Delivery], after: Snapshot
 ) -> None:
-    ledger.assert_balanced(after, slug, deliveries[slug].proxy)
+    ledger.assert_balanced(after, library.slug, deliveries[library.slug].proxy)
 
 
 def test_every_load_balances_too(after: Snapshot) -> None:
