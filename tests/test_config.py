@@ -140,3 +140,11 @@ def test_a_table_that_is_not_copied_cannot_decide(tmp_path: Path, line: str, pla
     kept = [each for each in MEMBERSHIP.splitlines() if not each.startswith(f"{key} ")]
     with pytest.raises(ConfigError, match=place):
         load(tmp_path, "\n".join([SOURCE, *kept, line]))
+
+
+def test_a_proxy_that_is_no_address_is_refused(tmp_path: Path) -> None:
+    proxies = "10.0.0.0/8 ::1"
+    config = load(tmp_path, f'[collector]\ntrusted_proxies = "{proxies}"')
+    assert config.collector.trusted_proxies == proxies
+    with pytest.raises(ConfigError, match=r"'10\.0\.0\.0/99', which is no address"):
+        load(tmp_path, TURNOUT_COLLECTOR_TRUSTED_PROXIES="10.0.0.0/99")

@@ -7,6 +7,7 @@ A secret may also come from a file: `TURNOUT_SOURCES_APP_URL_FILE=/run/secrets/a
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -61,12 +62,12 @@ class Collector(Struct, frozen=True, forbid_unknown_fields=True):
     ] = 512 * 1024
     batch_events_max: Annotated[Count, Meta(description="Most events in one batch.")] = 10_000
     trusted_proxies: Annotated[
-        list[str],
+        str,
         Meta(
-            description="Addresses or networks (10.0.0.0/8) of proxies in front of the collector; "
-            "only their X-Forwarded-For and X-Forwarded-Proto are believed."
+            description="Addresses or networks of proxies in front of the collector, such as "
+            "'10.0.0.0/8 127.0.0.1'; only their X-Forwarded-For and X-Forwarded-Proto are believed."
         ),
-    ] = []
+    ] = ""
     processes: Annotated[
         Count, Meta(description="Collectors that share the port; one per core at most.")
     ] = 1
@@ -92,7 +93,7 @@ class Journal(Struct, frozen=True, forbid_unknown_fields=True):
             gt=0,
             le=10_000,
             description="Loaded journal files are deleted after this many days, and the door "
-            "remembers for as long which events it has."
+            "remembers for as long which events it has.",
         ),
     ] = 30
     keep_bytes: Annotated[
@@ -379,6 +380,7 @@ def _read_secret(variable: str, path: str) -> str:
 
 def _check(config: Config) -> None:
     """What types alone cannot say."""
+    _check_proxies(config)
     if not config.warehouse.url.startswith("duckdb:"):
         raise ConfigError(
             f"warehouse.url is '{hide_password(config.warehouse.url)}'.",
@@ -439,6 +441,18 @@ def _check_membership(config: Config) -> None:
                 f"identity.membership.{key} is '{column}', no copied column of {declared.table}.",
                 hint=f"Copied are: {', '.join(sorted(copied))}.",
             )
+
+
+def _check_proxies(config: Config) -> None:
+    """The collector believes what they say of a request's origin."""
+    for network in config.collector.trusted_proxies.split():
+        try:
+            ipaddress.ip_network(network, strict=False)
+        except ValueError:
+            raise ConfigError(
+                f"collector.trusted_proxies names '{network}', which is no address or network.",
+                hint="Write them with spaces between: '10.0.0.0/8 127.0.0.1'.",
+            ) from None
 
 
 def _is_address(url: str) -> bool:

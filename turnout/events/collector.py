@@ -60,7 +60,7 @@ class Collector:
         self._seen = seen
         self._body_bytes_max = settings.body_bytes_max
         self._limits = Limits(settings.event_bytes_max, settings.batch_events_max)
-        self._trusted = address.networks(settings.trusted_proxies)
+        self._trusted = address.networks(settings.trusted_proxies.split())
         self._questions = Questions(settings, metrics or config.Metrics(), browser_folder)
         self._keys: dict[str, WriteKey] | None = None
         self._register = Register()

@@ -257,7 +257,7 @@ def test_an_address_a_server_names_follows_the_policy_too(door: Door) -> None:
 
 
 def test_the_address_comes_from_proxies_of_ours(make_door: Callable[..., Door]) -> None:
-    door = make_door(trusted_proxies=["127.0.0.1", "10.0.0.0/8"])
+    door = make_door(trusted_proxies="127.0.0.1 10.0.0.0/8")
     door.open(kind="browser", ip="keep")
     forwarded = "203.0.113.1, 2001:db8::7, 10.1.1.1"
     door.post("/v1/t", track(), authorization=BASIC, x_forwarded_for=forwarded)

@@ -56,10 +56,10 @@ def test_settings_name_the_public_address_when_there_is_one(
 
 
 @pytest.mark.parametrize(
-    ("proxies", "protocol"), [(["127.0.0.1"], "https"), (["10.0.0.0/8"], "http"), ([], "http")]
+    ("proxies", "protocol"), [("127.0.0.1", "https"), ("10.0.0.0/8", "http"), ("", "http")]
 )
 def test_the_protocol_is_believed_from_proxies_of_ours(
-    make_door: Callable[..., Door], proxies: list[str], protocol: str
+    make_door: Callable[..., Door], proxies: str, protocol: str
 ) -> None:
     door = make_door(trusted_proxies=proxies)
     headers = {**HOST, "x-forwarded-proto": "https"}
