@@ -276,7 +276,8 @@ class _Views:
                 properties
             FROM resolved
             LEFT JOIN {self._dialect.table("_turnout", "account_spans")} AS spans
-                ON spans.person = coalesce(resolved_user_id, anonymous_id)
+                ON spans.person = CASE WHEN legal_group_id IS NULL
+                    THEN coalesce(resolved_user_id, anonymous_id) END
                 AND spans.is_anonymous = (resolved_user_id IS NULL)
                 AND resolved.{time} >= spans.since AND resolved.{time} < spans.until"""
 
