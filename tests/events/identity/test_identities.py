@@ -18,7 +18,7 @@ def alias(hour: float, previous: str, user: str) -> Call:
 
 def resolved(ledger: Ledger, hour: float, *, browser: str = "x") -> str | None:
     """Whose an anonymous event of that hour would be."""
-    ledger.load(Call("page", hour, anonymous_id=browser, id=f"probe {hour}"))
+    ledger.load(Call("page", hour, anonymous_id=browser, id=f"probe {hour} {browser}"))
     sql = (
         "SELECT resolved_user_id FROM turnout.events WHERE id LIKE 'probe %' "
         'AND "timestamp" = ? AND anonymous_id = ?'
