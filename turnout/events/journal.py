@@ -21,6 +21,8 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
+import structlog
+
 from turnout import meters
 from turnout.errors import JournalUnavailable
 from turnout.events import segment
@@ -48,6 +50,8 @@ SEGMENT_AGE_MAX_S = 3600.0
 RECEIVED_AT = re.compile(rb'"received_at":"([^"]{20,32})"')
 HEAD_BYTES = 16 * 1024
 TOO_SLOW = JournalUnavailable("The disk is too slow at the moment; send the events again.")
+
+log = structlog.get_logger()
 
 
 class Outcome(asyncio.Future[None]):
@@ -183,6 +187,9 @@ class Journal:
             self._files.write(segment.seal(group.lines))
         except OSError as failure:
             return JournalUnavailable(f"The journal cannot be written: {failure.strerror}.")
+        except Exception:  # whoever waits must hear something, and the next group have its turn
+            log.exception("a group was not written")
+            return JournalUnavailable("The journal cannot be written.")
         return None
 
     def _end(self, group: Group, began_s: float, error: JournalUnavailable | None) -> None:
