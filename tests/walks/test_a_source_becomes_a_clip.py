@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from tests.running import Turnout, eventually
@@ -108,6 +109,9 @@ def test_prometheus_reads_what_came(turnout: Turnout, page: Page) -> None:
 
     turnout.send([turnout.track("counted", "counted")])
     eventually("requests are counted", lambda: 'turnout_requests_total{status="200"}' in numbers())
+    eventually("nothing waits", lambda: "turnout_backlog_seconds 0.0" in numbers())
+    collector = httpx.get(f"{turnout.config.collector.url}/metrics")
+    assert 'turnout_requests_total{status="200"}' in collector.text, "the other door says the same"
     eventually(
         "stored events are counted",
         lambda: 'turnout_events_total{outcome="stored",source="tests"}' in numbers(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -71,7 +72,9 @@ class Arrivals:
             await journal.append(lines)
             await journal.close()
 
-        asyncio.run(append())
+        # A thread of its own: where a browser is driven, this one has a loop already.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(append())).result()
         while self.loader.load() is not None:
             pass
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.web.arrivals import Arrivals
 from tests.web.installation import Installation
 
 if TYPE_CHECKING:
@@ -89,11 +90,24 @@ FOCUSED = """() => {
 }"""
 
 
+def crowd(site: Installation) -> None:
+    """A hundred rows, an event with many properties, and words that do not end."""
+    arrivals = Arrivals(site)
+    place = {"source": "crowded", "schema": "crowded"}
+    wide = {f"{LONG} {n}": LONG for n in range(40)}
+    for n in range(120):
+        arrivals.track("Signed Up" if n % 3 else LONG, f"{LONG} {n}", **place, n=n, **wide)
+    arrivals.refuse("missing_event", LONG * 30, source="crowded")
+    arrivals.load()
+    arrivals.loader.close()
+
+
 @pytest.fixture(scope="module")
 def places(site: Installation) -> dict[str, str]:
     """Each page there is, with the hardest things to lay out on it, by a name for the test."""
     site.say(LONG, f"{LONG} {LONG}", done=1, total=3)
-    site.keys.create("web app")
+    site.keys.create("crowded")
+    crowd(site)
     chart = site.clip(
         f"Chart {LONG}",
         "SELECT 'Company number ' || i AS company, i AS people FROM range(12) t(i)",
@@ -110,6 +124,12 @@ def places(site: Installation) -> dict[str, str]:
     return {
         "home": "/",
         "clips": "/clips",
+        "live": "/live",
+        "live, filtered": "/live?source=web&event=x&fate=stored",
+        "live, paused": "/live?until=2026-11-21T09:30:00Z",
+        "the catalog": "/catalog",
+        "an event": "/catalog/crowded/signed_up",
+        "a source": "/sources/crowded",
         "a chart": f"/clips/{chart.id}",
         "a table": f"/clips/{table.id}",
         "a second page": f"/clips/{table.id}-table?_offset=1000",

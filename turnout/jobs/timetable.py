@@ -7,8 +7,10 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
+from turnout import meters
 from turnout.clips.follower import Follower
 from turnout.config import Config
+from turnout.errors import TurnoutError
 from turnout.events import journal
 from turnout.events.load import Loader
 from turnout.jobs.desk import Desk
@@ -17,6 +19,7 @@ from turnout.jobs.source import SourceCopy
 from turnout.jobs.turns import Turns
 from turnout.warehouse import Warehouse
 
+MEASURE_EVERY_S = 1.0
 PUBLISH_EVERY_S = 0.25
 REQUESTS_EVERY_S = 0.5
 RETIRE_EVERY_S = 3600.0
@@ -35,6 +38,7 @@ def jobs_of(
     turns = desk.turns
     return [
         Job("load", config.warehouse.load_every_s, lambda: _load(loader, follower, turns)),
+        Job("measure", MEASURE_EVERY_S, lambda: _measure(config, loader)),
         Job("publish", PUBLISH_EVERY_S, lambda: _publish(follower)),
         Job("requests", REQUESTS_EVERY_S, desk.answer_all),
         Job("retire", RETIRE_EVERY_S, lambda: _retire(config, loader, turns)),
@@ -54,8 +58,12 @@ def _load(loader: Loader, follower: Follower, turns: Turns) -> float | None:
     """Load until nothing is left; only then is the warehouse as new as the journal."""
     while not turns.is_wanted:
         began = datetime.now(UTC)
-        with turns.loading():
-            unit = loader.load()
+        try:
+            with turns.loading():
+                unit = loader.load()
+        except TurnoutError:
+            meters.LOADS_FAILED.add()
+            raise
         if unit is None:
             follower.note("analytics", began)
             return None
@@ -64,6 +72,15 @@ def _load(loader: Loader, follower: Follower, turns: Turns) -> float | None:
             rejected=unit.rejected, duration_s=round(unit.duration_s, 3),
         )  # fmt: skip
     return None
+
+
+def _measure(config: Config, loader: Loader) -> None:
+    """How far loading is behind, also while one load takes long."""
+    positions = loader.positions
+    meters.BACKLOG_BYTES.set(journal.backlog_bytes(config.journal_folder, positions))
+    meters.BACKLOG_SECONDS.set(
+        journal.backlog_seconds(config.journal_folder, positions, now=datetime.now(UTC))
+    )
 
 
 def _publish(follower: Follower) -> None:
