@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -26,12 +27,12 @@ def put(house: House, table: Table, rows: list[dict[str, object]]) -> None:
             transaction.append(table, pa.table(columns))
 
 
-def call(id_: str, *, age_s: float = 0.0, **values: object) -> dict[str, object]:
+def call(id_: str, *, age_s: float = 0.0, **values: Any) -> dict[str, object]:
     at = (NOW - timedelta(seconds=age_s)).replace(tzinfo=None)
     return {"id": id_, "received_at": at, "loaded_at": at, "_source": "web", **values}
 
 
-def track(id_: str, event: str, **values: object) -> dict[str, object]:
+def track(id_: str, event: str, **values: Any) -> dict[str, object]:
     named = {"event": event.lower().replace(" ", "_"), "event_text": event}
     return call(id_, **{"user_id": "alice", **named, **values})
 
