@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 HOME_FOLDER ?= demo-home
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run check test bench fix golden docs clean
+.PHONY: help setup demo run check test crash bench fix golden docs clean
 
 help: ## list these words
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ $(CLIENTS)/.ready: $(VENV)/.ready tests/sdk/install.py tests/sdk/package-lock.js
 
 test: setup $(CLIENTS)/.ready ## every test
 	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+
+crash: setup ## kill -9, power cuts, full disks, clock jumps: hundreds of them, nothing lost
+	@$(BIN)/python -m tests.crash $(ARGS)
 
 bench: setup ## each figure as: name value unit ratio-to-baseline
 	@$(BIN)/python -m bench

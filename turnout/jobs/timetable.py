@@ -22,7 +22,7 @@ from turnout.warehouse import Warehouse
 MEASURE_EVERY_S = 1.0
 PUBLISH_EVERY_S = 0.25
 REQUESTS_EVERY_S = 0.5
-RETIRE_EVERY_S = 3600.0
+RETIRE_EVERY_S = 60.0
 
 log = structlog.get_logger()
 
@@ -90,4 +90,9 @@ def _publish(follower: Follower) -> None:
 def _retire(config: Config, loader: Loader, turns: Turns) -> None:
     before = datetime.now(UTC) - timedelta(days=config.journal.keep_days)
     with turns.upkeep():
-        journal.retire(config.journal_folder, loader.positions, before=before)
+        journal.retire(
+            config.journal_folder,
+            loader.positions,
+            before=before,
+            bytes_max=config.journal.keep_bytes,
+        )
