@@ -38,17 +38,24 @@ def suite(turnout: Turnout, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_librarys_own_tests_pass_against_this_door(turnout: Turnout, suite: Path) -> None:
+def run(suite: Path, *options: str) -> tuple[int, set[str]]:
+    """How many tests ran, and which of them failed."""
     subprocess.run(
-        # It mostly sleeps, so four at a time.
-        [sys.executable, "-m", "pytest", "-q", "-n", "4", "--junit-xml=report.xml", "segment"],
+        [sys.executable, "-m", "pytest", "-q", "--junit-xml=report.xml", *options, "segment"],
         cwd=suite,
         capture_output=True,
         check=False,
     )
     cases = list(ET.parse(suite / "report.xml").iter("testcase"))
-    assert len(cases) == TESTS
-    failed = {case.get("name") for case in cases if len(case)}
+    return len(cases), {case.get("name", "") for case in cases if len(case)}
+
+
+def test_the_librarys_own_tests_pass_against_this_door(turnout: Turnout, suite: Path) -> None:
+    # It mostly sleeps, so four at a time.
+    count, failed = run(suite, "-n", "4")
+    assert count == TESTS
+    # On a busy machine some find their own threads too slow: those may try once more, alone.
+    failed &= run(suite, "--last-failed")[1]
     assert failed - {NEEDS_A_SLOW_NETWORK} == {WANTS_SILENCE}
     with snapshot(turnout) as after:
         assert after.rows(
