@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.running import Turnout, eventually, free_port, status
+from turnout.access.keys import WriteKeys
 from turnout.config import load_config
 
 
@@ -150,3 +151,10 @@ def test_one_process_can_run_alone(turnout: Turnout) -> None:
     finally:
         process.terminate()
         assert process.wait(10) == 0
+
+
+def test_a_key_lets_events_in_the_moment_it_is_made(turnout: Turnout) -> None:
+    turnout.start()
+    event = turnout.track("first")
+    assert turnout.send([event], key=WriteKeys(turnout.state).create("website").key) == 200
+    assert turnout.send([event], key="no-key-of-ours") == 401

@@ -29,7 +29,8 @@ from turnout.home import child_lock
 from turnout.listening import HeldServer
 from turnout.state import open_state
 
-KEYS_RELOAD_S = 1.0
+# Keys are read this often, and for a key not known yet at once, though not more often than this.
+KEYS_RELOAD_S, KEYS_RELOAD_MIN_S = 1.0, 0.1
 # How often a child looks whether its supervisor still lives.
 ORPHAN_CHECK_S = 0.5
 # How long it waits for clients that keep their connections, and how long such a one may be silent.
@@ -92,8 +93,12 @@ async def run_collector(config: Config, duty: Duty) -> None:
     async with contextlib.AsyncExitStack() as closing:
         closing.callback(state.dispose)
         closing.push_async_callback(journal.close)
-        for work in (_reload_keys(collector, WriteKeys(state)), tending.run()):
+        known = asyncio.Event()
+        for work in (_reload_keys(collector, WriteKeys(state), known), tending.run()):
             closing.push_async_callback(_cancel, asyncio.create_task(work))
+        # Until then connections wait in the socket's queue; later they are told to come again.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(known.wait(), KEYS_WITHIN_S)
         await duty.serve(collector, Interfaces.RSGI, leave=collector.leave)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(collector.drain(), DRAIN_S)
@@ -195,16 +200,13 @@ class Duty:
         return STOP_WITHIN_S, STOP_SILENCE_S
 
 
-async def _reload_keys(collector: Any, keys: WriteKeys) -> None:
-    """Keys make the door ready: before, every request is answered 503."""
+async def _reload_keys(collector: Any, keys: WriteKeys, known: asyncio.Event) -> None:
+    """Keys make the door ready: without any, every request is answered 503."""
     while True:
         try:
-            is_first = collector.keys is None
-            # Before the keys are renewed: one that was changed begins anew.
-            used_at = collector.uses(datetime.now(UTC))
-            await asyncio.to_thread(keys.note_uses, used_at)
             collector.keys = await asyncio.to_thread(keys.active)
-            if is_first:
+            if not known.is_set():
+                known.set()
                 print("ready", flush=True)  # noqa: T201 -- to the supervisor, who waits for it
         except Exception:  # the keys known so far keep working; the next try may succeed
             log.exception("write keys could not be read")

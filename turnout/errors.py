@@ -62,6 +62,11 @@ class FileUnreadable(BadRequest):
 class UnknownKey(TurnoutError):
     """This write key is not known here."""
 
+    def __init__(self, message: str | None = None, *, key: str = "") -> None:
+        """`key` is what was given, if anything."""
+        super().__init__(message)
+        self.key = key
+
 
 class RateExceeded(TurnoutError):
     """More requests came than this write key may send; send the events again later."""

@@ -16,7 +16,7 @@ import structlog
 from granian._granian import RSGIProtocolClosed, RSGIProtocolError
 
 from turnout import config, meters
-from turnout.errors import JournalUnavailable, TurnoutError
+from turnout.errors import JournalUnavailable, TurnoutError, UnknownKey
 from turnout.events import address, message
 from turnout.events.door import answer, pixel, route
 from turnout.events.door.admission import Admission, Register
@@ -26,6 +26,7 @@ from turnout.events.door.count import Count
 from turnout.events.door.questions import Questions
 from turnout.events.door.request import Exchange, Gone, Request, Scope
 from turnout.events.door.route import Kind, Route
+from turnout.events.door.strangers import Strangers
 from turnout.events.line import Arrival, Clock
 from turnout.events.message import Index, Judged, Limits
 
@@ -44,7 +45,10 @@ log = structlog.get_logger()
 
 
 class Collector:
-    """Accepts events over HTTP. `keys` is set from outside, again whenever they change."""
+    """Accepts events over HTTP.
+
+    `keys` is set from outside, again whenever they change; `strangers` ask for that.
+    """
 
     def __init__(
         self,
@@ -64,6 +68,7 @@ class Collector:
         self._questions = Questions(settings, metrics or config.Metrics(), browser_folder)
         self._keys: dict[str, WriteKey] | None = None
         self._register = Register()
+        self.strangers = Strangers()
         self._clock = Clock()
         self._count = Count()
         self._is_leaving = self._was_asked = False
@@ -138,7 +143,7 @@ class Collector:
 
     async def _answer_events(self, found: Route, request: Request) -> Answer:
         try:
-            reply = await self._take(found, request)
+            reply = await self._take_patiently(found, request)
         except TurnoutError as error:
             await request.discard()
             reply = answer.for_error(error)
@@ -152,6 +157,19 @@ class Collector:
         if request.header("x-retry-count", "0") != "0":
             meters.RETRIES.add()
         return reply
+
+    async def _take_patiently(self, found: Route, request: Request) -> Answer:
+        """Take the events of a key made this moment as well."""
+        try:
+            return await self._take(found, request)
+        except UnknownKey as error:
+            if not await self.strangers.are_late(error.key):
+                raise
+        try:
+            return await self._take(found, request)
+        except UnknownKey as error:
+            self.strangers.refuse(error.key)
+            raise
 
     async def _take(self, found: Route, request: Request) -> Answer:
         """Events into the journal; raises what `answer.for_error` turns into a status."""

@@ -124,7 +124,7 @@ class Register:
             )
         admission = self._admissions.get(key)
         if admission is None:
-            raise UnknownKey("This write key is not known here.")
+            raise UnknownKey("This write key is not known here.", key=key)
         return admission
 
     def __contains__(self, key: str) -> bool:

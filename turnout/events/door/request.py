@@ -54,7 +54,16 @@ class Gone(Exception):
 class Request:
     """`header` looks up a header by its name in small letters; None when there is none."""
 
-    __slots__ = ("_exchange", "_is_read", "_pieces", "_taken_bytes", "_trusted", "header", "scope")
+    __slots__ = (
+        "_exchange",
+        "_is_read",
+        "_pieces",
+        "_raw",
+        "_taken_bytes",
+        "_trusted",
+        "header",
+        "scope",
+    )
 
     def __init__(self, scope: Scope, exchange: Exchange, trusted: Sequence[Network] = ()) -> None:
         """`trusted` are the proxies whose word about where a request came from is taken."""
@@ -63,20 +72,18 @@ class Request:
         self._trusted = trusted
         self._exchange = exchange
         self._is_read = False
+        self._raw: bytes | None = None
         self._pieces: AsyncIterator[bytes] | None = None
         self._taken_bytes = 0
 
     async def body(self, bytes_max: int) -> bytes:
-        """All of it, unpacked. Raises `BodyTooLarge` without keeping it, `BadRequest`, `Gone`."""
-        encoding = self.header("content-encoding")
-        length = self.header("content-length")
-        announced = int(length) if length is not None else -1
-        if announced > bytes_max:
-            raise BodyTooLarge(_too_large(bytes_max))
-        if announced >= 0 and encoding is None:
-            self._is_read = True  # the common case: plain, and of a known size
-            return await self._exchange()
-        return await self._unpacked(encoding or "", bytes_max, announced)
+        """All of it, unpacked, also when asked again.
+
+        Raises `BodyTooLarge` without keeping it, `BadRequest`, `Gone`.
+        """
+        if self._raw is None:
+            self._raw = await self._read(bytes_max)
+        return self._raw
 
     async def discard(self) -> None:
         """Read on to the end, or as far as is decent, keeping nothing."""
@@ -122,6 +129,17 @@ class Request:
     def _every(self, name: str) -> str:
         """All headers of one name, as one."""
         return ",".join(value for each, value in self.scope.headers.items() if each == name)
+
+    async def _read(self, bytes_max: int) -> bytes:
+        encoding = self.header("content-encoding")
+        length = self.header("content-length")
+        announced = int(length) if length is not None else -1
+        if announced > bytes_max:
+            raise BodyTooLarge(_too_large(bytes_max))
+        if announced >= 0 and encoding is None:
+            self._is_read = True  # the common case: plain, and of a known size
+            return await self._exchange()
+        return await self._unpacked(encoding or "", bytes_max, announced)
 
     async def _unpacked(self, encoding: str, bytes_max: int, announced: int) -> bytes:
         unpacker = Unpacker(encoding, bytes_max)
