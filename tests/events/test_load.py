@@ -419,7 +419,7 @@ def test_the_ancestors_join_runs_as_written(house: House) -> None:
 
 def test_what_the_door_knew_already_is_counted_as_a_duplicate(house: House) -> None:
     house.receive(track("a"))
-    known = {"id": "a", "source": "web", "schema": "analytics"}
+    known: dict[str, Any] = {"id": "a", "source": "web", "schema": "analytics"}
     known |= {"received_at": "2026-03-04T10:20:30.000Z", "duplicate": True}
     house.keep([json.dumps(known, separators=(",", ":")).encode() + b"\n"])
     load = house.load()

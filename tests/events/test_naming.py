@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import hashlib
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,10 +35,30 @@ GOLDEN = [
 ]
 
 
+SAMPLES = json.loads(
+    (Path(__file__).parents[1] / "golden" / "snake-samples.json").read_text(encoding="utf-8")
+)
+
+
+def test_words_are_told_apart_as_in_all_of_segments_published_samples() -> None:
+    assert len(SAMPLES) == 32
+    assert [[sent, naming.snake(sent)] for sent, _ in SAMPLES] == SAMPLES
+
+
 @pytest.mark.parametrize(("sent", "name"), GOLDEN)
 def test_events_and_properties_get_segments_names(sent: str, name: str) -> None:
     assert naming.event_table(sent) == name
     assert naming.property_column((sent,)) == name
+
+
+HASHED = {"日本語": "77710aed", "🎉": "6146299c"}
+
+
+def test_a_hash_in_a_name_is_the_first_of_sha_256() -> None:
+    for sent, digest in HASHED.items():
+        assert hashlib.sha256(sent.encode()).hexdigest()[:8] == digest
+        assert naming.event_table(sent) == f"event_{digest}"
+        assert naming.property_column((sent,)) == f"prop_{digest}"
 
 
 @pytest.mark.parametrize("sent", ["日本語", "🎉", "", "  "])

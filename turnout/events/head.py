@@ -74,7 +74,7 @@ def message_sql(source: str) -> str:
                 coalesce(duplicate, false) AS is_duplicate, {_reason()} AS reason,
                 CASE WHEN type = 'track' THEN event ELSE '' END AS event, {ids},
                 context, CASE type {part} END AS part, channel, name, category,
-                {time_sql("received_at")} AS received_at,
+                TRY_CAST(received_at AS TIMESTAMP) AS received_at,
                 {time_sql("coalesce(sentAt, sent_at)")} AS sent_at,
                 coalesce(originalTimestamp, "timestamp") AS called,
                 {time_sql("happened_at")} AS told,

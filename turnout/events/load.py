@@ -33,14 +33,21 @@ from turnout.events.retyped import exact_columns
 from turnout.events.routing import Catalog
 from turnout.events.shape import Shaper, Unit, arrivals_of
 from turnout.events.sieve import as_rejected, sift
-from turnout.events.writing import LosesDigits, Tools, Writing
+from turnout.events.writing import (
+    NO_REPEATS,
+    NOTHING_DISCARDED,
+    LosesDigits,
+    Tools,
+    Writing,
+)
 from turnout.warehouse import Table, Transaction, Warehouse
 
 __all__ = ["Load", "Loader"]
 
 log = structlog.get_logger()
 
-UNIT_BYTES_MAX = 32 * 1024 * 1024
+# Each table costs a few statements a unit, however few rows it gets.
+UNIT_BYTES_MAX = 64 * 1024 * 1024
 RESOLUTION = timedelta(microseconds=1)
 # The index of known ids lies beside the journal.
 KNOWN = "known"
@@ -167,7 +174,7 @@ class Loader:
 
     def _write_whole(self, shaped: Shaped, unit: Unit, bytes_max: int, started: float) -> Load:
         with self._transaction() as transaction:
-            if shaped.found.size >= bytes_max:
+            if shaped.found.size >= bytes_max // 2:
                 self._ahead = self._thread.submit(
                     self._shape,
                     self._positions | shaped.found.positions,
@@ -214,8 +221,8 @@ class Loader:
         return part
 
     def _refused(self, rejected: pa.Table) -> Part:
-        nothing = rejected.slice(0, 0)
-        return Part(arrivals_of(self._shaper.engine, rejected), rejected, nothing, nothing)
+        arrivals = arrivals_of(self._shaper.engine, rejected)
+        return Part(arrivals, rejected, NO_REPEATS, NOTHING_DISCARDED)
 
     @contextmanager
     def _transaction(self) -> Iterator[Transaction]:

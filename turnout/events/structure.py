@@ -91,11 +91,20 @@ class Structure:
 
     def _look_at_half(self, half: int) -> list[tuple[int, Kinds]]:
         there = ", ".join(f"count({name}) > 0" for name in TOP_LEVEL)
+        messages = f"message WHERE route % 2 = {half}"
         rows = self._engine.rows(
-            f"SELECT route, any_value(type), {there}, json_group_structure(context), "
-            f"json_group_structure(part) FROM message WHERE route % 2 = {half} GROUP BY route"
+            f"SELECT route, any_value(type), {there}, json_group_structure(part) "
+            f"FROM {messages} GROUP BY route"
         )
-        return [(route, _seen(type_, *seen)) for route, type_, *seen in rows]
+        # A server's messages often share one context.
+        contexts = dict(
+            self._engine.rows(
+                "SELECT route, json_group_structure(CAST(context AS JSON)) FROM "
+                f"(SELECT DISTINCT route, CAST(context AS VARCHAR) AS context FROM {messages}) "
+                "GROUP BY route"
+            )
+        )
+        return [(route, _seen(type_, *seen, contexts[route])) for route, type_, *seen in rows]
 
     def _kinds(self, paths: Sequence[Path], messages: str) -> Kinds:
         """Exactly which kinds lie at each path; an object at the deepest level counts as text."""
@@ -141,7 +150,7 @@ class Structure:
 
 def _seen(type_: str, *seen: Any) -> Kinds:
     """One route's answer to the first look."""
-    *there, context, part = seen
+    *there, part, context = seen
     kinds = {
         Path((name,)): KINDS["VARCHAR"]
         for name, is_there in zip(TOP_LEVEL, there, strict=True)

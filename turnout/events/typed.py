@@ -10,14 +10,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from turnout.events.iso import time_sql
+from turnout.events.iso import common_time_sql
 from turnout.events.plan import EXACT_MAX, FITTING, Found, Path, Plan
 from turnout.warehouse import Type
 from turnout.warehouse.duckdb import DIALECT
 
 INTEGER_MAX = 2**63 - 1
 # What a value is read as, before it becomes its column's type.
-READ_AS = {Type.FLOAT: "DOUBLE", Type.BOOLEAN: "BOOLEAN"}
+READ_AS = {Type.FLOAT: "DOUBLE", Type.BOOLEAN: "BOOLEAN", Type.JSON: "JSON"}
 DOCUMENTS = ("context", "part")
 
 
@@ -48,7 +48,7 @@ class TypedRows:
             self._doubts += [f"{name} <> {value}" for name in names[1:]]
 
     def sql(self, source: str) -> str:
-        """The columns, a NULL `_rescued`, and `_is_doubtful` for rows to look at again."""
+        """The columns, a NULL `_rescued`, and `_is_doubtful`: true for rows to look at again."""
         documents = "".join(
             f", from_json({name}, {DIALECT.literal(json.dumps(self._members[name]))}) AS {name}_"
             for name in DOCUMENTS
@@ -56,7 +56,7 @@ class TypedRows:
         )
         values = "".join(f", {value}" for value in self._values)
         columns = ", ".join(self._columns)
-        doubts = " OR ".join(f"coalesce({doubt}, false)" for doubt in self._doubts) or "false"
+        doubts = " OR ".join(self._doubts) or "false"
         return (
             f"SELECT {columns}, CAST(NULL AS JSON) AS _rescued, {doubts} AS _is_doubtful "
             f"FROM (SELECT *{values} FROM (SELECT *{documents} FROM {source}))"
@@ -79,7 +79,9 @@ class TypedRows:
         elif type_ is Type.TIME:
             # An empty text is simply none.
             self._doubts.append(f"{name} IS NULL AND {value} <> ''")
-            value = time_sql(value)
+            value = common_time_sql(value)
+        elif type_ is Type.JSON:
+            value = f"nullif(CAST({value} AS VARCHAR), 'null')"
         self._values.append(f"{value} AS {name}")
         return name
 
@@ -101,7 +103,7 @@ def _read_as(found: Found, type_: Type) -> str:
     if type_ not in FITTING:
         if "OBJECT" in kinds:
             raise Unsafe
-        return "VARCHAR"
+        return READ_AS.get(type_, "VARCHAR")
     if not kinds <= FITTING[type_]:
         raise Unsafe
     if type_ is Type.INTEGER:

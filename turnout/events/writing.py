@@ -31,6 +31,10 @@ NOTHING_DISCARDED = pa.table({"source": pa.array([], pa.string())})
 EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 -- the warehouse keeps UTC without saying so
 RESOLUTION = timedelta(microseconds=1)
 REPEAT = ("id", "source", "schema_name", "received_at", "loaded_at")
+TIME = pa.timestamp("us")
+NO_REPEATS = pa.schema(
+    list(zip(REPEAT, (pa.string(), pa.string(), pa.string(), TIME, TIME), strict=True))
+).empty_table()
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,8 @@ from turnout.warehouse.warehouse import Rows
 
 # Files are written in this format so that DuckDB 1.5 and desktop tools open them too.
 STORAGE_VERSION = "v1.5.0"
+# A checkpoint writes the last rows of each table again: done seldom, and at every publishing.
+CHECKPOINT_BYTES = "256MiB"
 
 # Names, in SQL, of rows on their way in.
 ARROW = "arrow_rows"
@@ -91,6 +93,7 @@ class DuckDB:
             "storage_compatibility_version": STORAGE_VERSION,
             "memory_limit": f"{memory_bytes_max // 1024}KiB",
             "threads": threads,
+            "checkpoint_threshold": CHECKPOINT_BYTES,
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
         }
