@@ -31,6 +31,8 @@ from turnout.state import open_state
 
 # Keys are read this often, and for a key not known yet at once, though not more often than this.
 KEYS_RELOAD_S, KEYS_RELOAD_MIN_S = 1.0, 0.1
+# How long a starting collector waits for them before it accepts connections all the same.
+KEYS_WITHIN_S = 5.0
 # How often a child looks whether its supervisor still lives.
 ORPHAN_CHECK_S = 0.5
 # How long it waits for clients that keep their connections, and how long such a one may be silent.
@@ -204,13 +206,19 @@ async def _reload_keys(collector: Any, keys: WriteKeys, known: asyncio.Event) ->
     """Keys make the door ready: without any, every request is answered 503."""
     while True:
         try:
+            # Before the keys are renewed: one that was changed begins anew.
+            used_at = collector.uses(datetime.now(UTC))
+            await asyncio.to_thread(keys.note_uses, used_at)
+            waiting = collector.strangers.take()
             collector.keys = await asyncio.to_thread(keys.active)
+            collector.strangers.tell(waiting)
             if not known.is_set():
                 known.set()
                 print("ready", flush=True)  # noqa: T201 -- to the supervisor, who waits for it
         except Exception:  # the keys known so far keep working; the next try may succeed
             log.exception("write keys could not be read")
-        await asyncio.sleep(KEYS_RELOAD_S)
+        await asyncio.sleep(KEYS_RELOAD_MIN_S)
+        await collector.strangers.come(KEYS_RELOAD_S - KEYS_RELOAD_MIN_S)
 
 
 def _wait_for(work: Coroutine[Any, Any, Answer], loop: asyncio.AbstractEventLoop) -> Answer:

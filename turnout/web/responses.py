@@ -34,7 +34,7 @@ from turnout.web.visit import Visit, go
 log = structlog.get_logger()
 
 # The nearest family counts. What is not here is our own fault: 500.
-STATUS = {
+STATUS: dict[type[TurnoutError], int] = {
     BadRequest: 400,
     NotSignedIn: 401,
     UnknownKey: 401,

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 import pytest
 
@@ -17,9 +16,9 @@ EVENT = json.dumps({"userId": "alice", "event": "Signed In"}).encode()
 NEW = WriteKey("new-key", "web", "analytics", MADE_AT, None)
 
 
-def track(door: Door, key: str) -> Any:
+async def track(door: Door, key: str) -> Exchange:
     body = {"userId": "alice", "event": "Signed In", "writeKey": key}
-    return ask(door.collector, "POST", "/v1/track", content=json.dumps(body).encode())
+    return await ask(door.collector, "POST", "/v1/track", content=json.dumps(body).encode())
 
 
 async def reading(door: Door, *keys: WriteKey) -> None:
