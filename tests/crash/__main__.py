@@ -6,12 +6,14 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import random
 import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -27,6 +29,8 @@ console = Console()
 def main() -> int:
     """0 when nothing was lost, doubled or invented, and all books add up."""
     wanted = _arguments()
+    # Damage is what this is about; the loader need not say each time that it passed over some.
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     console.print(f"seed {wanted.seed}")
     with tempfile.TemporaryDirectory(prefix="turnout-crash-") as folder:
         campaigns = list(_run(Path(folder), wanted))

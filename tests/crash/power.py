@@ -81,11 +81,12 @@ class Machine:
     def run_until_the_cut(self) -> None:
         disk = Disk(self._root, self._chance.randint(0, OPERATIONS_MAX), self._chance)
         index = self._index()
-        with _in_place(disk), contextlib.suppress(PowerCut):
-            _run(self._collect(disk, requests=10_000))
-        # The loader reads what the system shows, synced or not.
-        if self._chance.random() < 0.3:
-            self.load()
+        with _in_place(disk):
+            with contextlib.suppress(PowerCut):
+                _run(self._collect(disk, requests=10_000))
+            # Before the cut the loader read what the system showed, synced or not.
+            if self._chance.random() < 0.3:
+                self.load()
         self._find_again(disk)
         self._find_index_again(index)
 
@@ -95,8 +96,10 @@ class Machine:
             _run(self._collect(disk, requests=10))
 
     def load(self) -> None:
-        while self._loader.load():
-            pass
+        before = -1
+        while (left := self._loader.backlog_bytes()) != before:
+            before = left
+            self._loader.load()
 
     def verdict(self) -> Verdict:
         return compare(self._warehouse, self._ledger)

@@ -430,3 +430,11 @@ def test_what_the_door_knew_already_is_counted_as_a_duplicate(house: House) -> N
         "schema_name": "analytics",
         "received_at": datetime.fromisoformat("2026-03-04T10:20:30"),
     }
+
+
+def test_a_file_that_holds_nothing_but_damage_counts_as_no_event(house: House) -> None:
+    house.journal_folder.mkdir(exist_ok=True)
+    (house.journal_folder / "0-torn.ndjson").write_bytes(b'{"id":"torn","type":')
+    assert house.loader.load() is None
+    assert house.loader.backlog_bytes() == 0
+    assert house.value("SELECT count(*) FROM _turnout.rejected_events") == 0

@@ -49,6 +49,8 @@ def split_lines(text: bytes) -> pa.Table:
     offsets = pa.py_buffer((0).to_bytes(8, "little") + size.to_bytes(8, "little"))
     whole = pa.LargeStringArray.from_buffers(1, offsets, pa.py_buffer(text))
     lines = pa.table({"line": pc.split_pattern(whole, "\n").flatten()})
+    if not text:  # a journal file may hold nothing but damage, which is no line
+        lines = lines.slice(0, 0)
     return pa.Table.from_batches(lines.to_batches(max_chunksize=BATCH_ROWS), lines.schema)
 
 
