@@ -17,10 +17,10 @@ from typing import Any
 from bench.figure import Figure
 from bench.messages import EVENTS as NAMES
 from bench.messages import track_calls
-from turnout.events.journal import Journal
-from turnout.events.line import Arrival, Clock, Sender
-from turnout.events.load import Loader
-from turnout.events.message import Limits, judge_batch, parse_batch
+from turnout.events.door.line import Arrival, Clock, Sender
+from turnout.events.door.message import Limits, judge_batch, parse_batch
+from turnout.events.journal.journal import Journal
+from turnout.events.loading.load import Loader
 from turnout.warehouse.duckdb import DuckDB
 
 CALLS = 100_000

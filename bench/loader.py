@@ -14,10 +14,10 @@ from pathlib import Path
 from bench import plain_loader
 from bench.figure import Figure
 from bench.messages import track_calls
-from turnout.events.journal import Journal
-from turnout.events.line import Arrival, Clock, Sender
-from turnout.events.load import Loader
-from turnout.events.message import Limits, judge_batch, parse_batch
+from turnout.events.door.line import Arrival, Clock, Sender
+from turnout.events.door.message import Limits, judge_batch, parse_batch
+from turnout.events.journal.journal import Journal
+from turnout.events.loading.load import Loader
 from turnout.warehouse import Warehouse
 from turnout.warehouse.duckdb import DuckDB
 

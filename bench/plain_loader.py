@@ -13,7 +13,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from turnout.events import journal, layout, naming
+from turnout.events import layout, naming
+from turnout.events.journal import journal
 from turnout.warehouse import Column, Table, Type, Warehouse
 
 UNIT_BYTES_MAX = 32 * 1024 * 1024

@@ -20,9 +20,9 @@ from granian.server.embed import Server
 
 from turnout import config
 from turnout.access.keys import WriteKey
-from turnout.events.collector import Collector
-from turnout.events.journal import Journal
-from turnout.events.seen import Seen
+from turnout.events.door.collector import Collector
+from turnout.events.journal.journal import Journal
+from turnout.events.journal.seen import Seen
 
 KEY = "bench-key"
 HEADERS = [("content-type", "application/json")]

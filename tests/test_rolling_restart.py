@@ -57,6 +57,10 @@ def collectors(turnout: Turnout) -> set[int]:
     return found
 
 
+def _all_left(turnout: Turnout, those: set[int]) -> bool:
+    return not collectors(turnout) & those
+
+
 def _replaced_often(turnout: Turnout, times: int) -> bool:
     return turnout.log.read_text().count('"replaced"') >= times
 
@@ -79,7 +83,7 @@ def test_no_request_fails_while_collectors_are_replaced_under_load(turnout: Turn
         for number in range(RESTARTS):
             turnout.supervisor.send_signal(signal.SIGHUP)
             eventually("another one took over", partial(_replaced_often, turnout, number + 1))
-        eventually("the first one has left", lambda: not collectors(turnout) & first)
+        eventually("the first one has left", partial(_all_left, turnout, first))
         eventually("only one is left", lambda: len(collectors(turnout)) == 1)
     finally:
         stream.ended.set()

@@ -75,7 +75,7 @@ def test_the_collector_accepts_while_the_app_is_down(turnout: Turnout) -> None:
 
 def test_the_collector_imports_no_warehouse(tmp_path: Path) -> None:
     code = (
-        "import sys, turnout.app, turnout.events.collector, turnout.events.journal\n"
+        "import sys, turnout.app, turnout.events.door.collector, turnout.events.journal.journal\n"
         "print(sorted({'duckdb', 'pyarrow', 'adbc_driver_postgresql', 'psycopg',"
         " 'turnout.warehouse', 'litestar'} & set(sys.modules)))"
     )

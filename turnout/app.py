@@ -71,12 +71,12 @@ def main() -> None:
 async def run_collector(config: Config, duty: Duty) -> None:
     """The door for events: collector and journal, the keys and the events it knows."""
     from turnout.access.secret import secret_key
-    from turnout.events.checkpoint import Checkpoint
-    from turnout.events.collector import Collector
-    from turnout.events.disk import Disk
-    from turnout.events.journal import Journal
-    from turnout.events.seen import Seen
-    from turnout.events.tending import Tending
+    from turnout.events.door.collector import Collector
+    from turnout.events.journal.checkpoint import Checkpoint
+    from turnout.events.journal.disk import Disk
+    from turnout.events.journal.journal import Journal
+    from turnout.events.journal.seen import Seen
+    from turnout.events.journal.tending import Tending
 
     state = open_state(config.state_url)
     settings = config.journal
@@ -115,7 +115,7 @@ async def run_app(config: Config, duty: Duty) -> None:
     from turnout.clips.clip import Clips
     from turnout.clips.follower import Follower
     from turnout.clips.runner import Runner
-    from turnout.events.load import Loader
+    from turnout.events.loading.load import Loader
     from turnout.jobs import Desk, jobs_of, run_jobs, sources_of
     from turnout.state.request import Requests
     from turnout.warehouse import open_warehouse

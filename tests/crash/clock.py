@@ -27,9 +27,9 @@ JUMPS_S = (-40 * 24 * HOUR_S, -HOUR_S, -1, 0, 1, HOUR_S, 40 * 24 * HOUR_S)
 BETWEEN_S = 0.4
 # Those that read the time while events pass through them.
 READERS = (
-    "turnout.events.line",
-    "turnout.events.segment_file",
-    "turnout.events.load",
+    "turnout.events.door.line",
+    "turnout.events.journal.segment_file",
+    "turnout.events.loading.load",
     "turnout.jobs.timetable",
 )
 

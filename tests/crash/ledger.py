@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from turnout.config import Config
-from turnout.events import journal
-from turnout.events.load import Loader
+from turnout.events.journal import journal
+from turnout.events.loading.load import Loader
 from turnout.warehouse import Warehouse, open_warehouse
 
 TABLE = "analytics.flowed"

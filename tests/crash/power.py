@@ -17,11 +17,11 @@ import pytest
 from tests.crash.disk import Disk, PowerCut
 from tests.crash.kills import Campaign
 from tests.crash.ledger import Ledger, Verdict, compare
-from turnout.events import journal, segment_file
-from turnout.events.checkpoint import Checkpoint
-from turnout.events.journal import Journal
-from turnout.events.load import Loader
-from turnout.events.seen import Seen
+from turnout.events.journal import journal, segment_file
+from turnout.events.journal.checkpoint import Checkpoint
+from turnout.events.journal.journal import Journal
+from turnout.events.journal.seen import Seen
+from turnout.events.loading.load import Loader
 from turnout.warehouse.duckdb import DuckDB
 
 SECRET = bytes(32)

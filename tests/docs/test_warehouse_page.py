@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from turnout.events import layout, naming
-from turnout.events.plan import COLUMNS_MAX
-from turnout.events.routing import EVENT_TABLES_MAX
+from turnout.events.loading.plan import COLUMNS_MAX
+from turnout.events.loading.routing import EVENT_TABLES_MAX
 from turnout.warehouse import Table
 
 PAGE = (Path(__file__).parents[2] / "docs" / "warehouse.md").read_text(encoding="utf-8")

@@ -17,8 +17,8 @@ from granian.server.embed import Server
 
 from turnout import config
 from turnout.access.keys import WriteKey
-from turnout.events.collector import Collector
-from turnout.events.journal import Journal
+from turnout.events.door.collector import Collector
+from turnout.events.journal.journal import Journal
 
 
 async def main(port: int, folder: Path, name: str) -> None:

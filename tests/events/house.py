@@ -15,10 +15,10 @@ from typing import Any
 
 import httpx
 
-from turnout.events.journal import Journal
-from turnout.events.line import Arrival, Clock, Sender
-from turnout.events.load import Load, Loader
-from turnout.events.message import Limits, judge_batch, parse_batch
+from turnout.events.door.line import Arrival, Clock, Sender
+from turnout.events.door.message import Limits, judge_batch, parse_batch
+from turnout.events.journal.journal import Journal
+from turnout.events.loading.load import Load, Loader
 from turnout.warehouse.duckdb import DuckDB
 
 ACME = Sender("alice-key", "web", "analytics")

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
-from turnout.events.collector import Collector
+from turnout.events.door.collector import Collector
 
 
 class Headers(dict[str, str]):

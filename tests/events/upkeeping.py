@@ -7,7 +7,7 @@ from typing import Any
 
 from tests.events.house import House
 from turnout.config import Membership
-from turnout.events.upkeep import Report, Tell, Upkeep
+from turnout.events.upkeep.upkeep import Report, Tell, Upkeep
 
 Work = Callable[[Upkeep, Mapping[str, Any]], Report]
 

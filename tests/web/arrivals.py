@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tests.web.installation import Installation
-from turnout.events.journal import Journal
-from turnout.events.load import Loader
+from turnout.events.journal.journal import Journal
+from turnout.events.loading.load import Loader
 
 
 class Arrivals:

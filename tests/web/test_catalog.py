@@ -12,7 +12,7 @@ import pytest
 
 from tests.web.arrivals import Arrivals
 from tests.web.installation import PASSWORD, Installation
-from turnout.events.catalog import Kind
+from turnout.events.overview.catalog import Kind
 from turnout.warehouse.duckdb import DIALECT
 from turnout.web.starter import by_day, by_property
 

@@ -40,7 +40,7 @@ def opened_desk(config: Config) -> Iterator[Desk]:
     """
     from turnout.clips.follower import Follower
     from turnout.clips.shelf import clear
-    from turnout.events.load import Loader
+    from turnout.events.loading.load import Loader
     from turnout.jobs import Desk, sources_of
     from turnout.warehouse import open_warehouse
 

@@ -20,7 +20,7 @@ from turnout.errors import AlreadyRunning, BadRequest, TurnoutError
 from turnout.home import make_folders
 
 if TYPE_CHECKING:
-    from turnout.events.importing import Importer, Tally
+    from turnout.events.upkeep.importing import Importer, Tally
 
 words = typer.Typer(
     help="Events: import history; check, rebuild, mend and erase what is stored.",
@@ -179,7 +179,7 @@ def show_rows(tables: Mapping[str, Mapping[str, str]]) -> None:
 
 def _importer(config: Config, source: str, schema: str | None) -> Importer:
     from turnout.access.keys import WriteKeys, checked_place
-    from turnout.events.importing import Importer
+    from turnout.events.upkeep.importing import Importer
 
     make_folders(config)
     keys = [key for key in WriteKeys(open_home_state(config)).list() if key.source == source]
@@ -197,7 +197,7 @@ def _importer(config: Config, source: str, schema: str | None) -> Importer:
 
 
 def _read_all(importer: Importer, files: list[str]) -> None:
-    from turnout.events.file import EventFile
+    from turnout.events.upkeep.file import EventFile
 
     columns = (
         TextColumn("{task.description}"),

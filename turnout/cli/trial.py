@@ -14,7 +14,7 @@ from turnout.cli.asking import ask
 from turnout.cli.terminal import open_home_state
 from turnout.config import Config
 from turnout.errors import ConfigError, LoadFailed, NotFound, TurnoutError
-from turnout.events.trial import EVENT
+from turnout.events.upkeep.trial import EVENT
 from turnout.home import is_running
 
 # The schema of a key that is made for the trial.

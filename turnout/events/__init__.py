@@ -1,4 +1,5 @@
 """Usage events: from bytes at the door to rows in the warehouse.
 
-`collector` accepts and `journal` keeps; `load` and `shape` turn what was kept into rows.
+`door` judges what comes in, `journal` keeps it, `loading` turns what was kept into rows, and
+`identity` says whose they are. `upkeep` mends what is stored, `overview` reads it for the pages.
 """

@@ -19,13 +19,13 @@ from turnout import sync
 from turnout.clips.follower import Follower
 from turnout.config import Config
 from turnout.errors import BadRequest, Stopped, TurnoutError
-from turnout.events.forget import forget
-from turnout.events.importing import load_imported
-from turnout.events.load import Loader
-from turnout.events.replay import replay
-from turnout.events.retype import retype
-from turnout.events.trial import find_trial, remove_trial
-from turnout.events.upkeep import Report, Tell, Upkeep
+from turnout.events.loading.load import Loader
+from turnout.events.upkeep.forget import forget
+from turnout.events.upkeep.importing import load_imported
+from turnout.events.upkeep.replay import replay
+from turnout.events.upkeep.retype import retype
+from turnout.events.upkeep.trial import find_trial, remove_trial
+from turnout.events.upkeep.upkeep import Report, Tell, Upkeep
 from turnout.jobs.source import SourceCopy
 from turnout.jobs.turns import Turns
 from turnout.state.request import Outcome, Request, Requests

@@ -11,8 +11,8 @@ from turnout import meters
 from turnout.clips.follower import Follower
 from turnout.config import Config
 from turnout.errors import TurnoutError
-from turnout.events import journal
-from turnout.events.load import Loader
+from turnout.events.journal import journal
+from turnout.events.loading.load import Loader
 from turnout.jobs.desk import Desk
 from turnout.jobs.job import Job
 from turnout.jobs.source import SourceCopy

@@ -12,9 +12,9 @@ from litestar import Response, get
 from litestar.params import FromPath
 
 from turnout.errors import BadRequest, NotFound
-from turnout.events.advice import for_discarded
-from turnout.events.catalog import DAYS, Contents, Kind, People
-from turnout.events.properties import CONTEXT, Description, own_columns
+from turnout.events.overview.advice import for_discarded
+from turnout.events.overview.catalog import DAYS, Contents, Kind, People
+from turnout.events.overview.properties import CONTEXT, Description, own_columns
 from turnout.warehouse import Table
 from turnout.web.spark import day_chart, spark
 from turnout.web.starter import by_day, by_property, some_rows

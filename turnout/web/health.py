@@ -10,7 +10,7 @@ from litestar import Response, get
 from litestar.status_codes import HTTP_200_OK, HTTP_503_SERVICE_UNAVAILABLE
 
 from turnout.errors import NoSnapshot
-from turnout.events.disk import Disk
+from turnout.events.journal.disk import Disk
 from turnout.web.visit import Visit
 
 NOT_KEPT = {"Cache-Control": "no-store"}

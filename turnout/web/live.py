@@ -15,9 +15,9 @@ from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 
 from turnout.access.keys import WriteKey
 from turnout.errors import BadRequest
-from turnout.events.advice import for_discarded, for_rejected
-from turnout.events.recent import FATES, Arrival, Detail, Wanted
-from turnout.events.tally import Sum, Tally, tallies
+from turnout.events.overview.advice import for_discarded, for_rejected
+from turnout.events.overview.recent import FATES, Arrival, Detail, Wanted
+from turnout.events.overview.tally import Sum, Tally, tallies
 from turnout.web.visit import Visit, signed_in
 
 FILTERS = ("source", "event", "user", "fate")

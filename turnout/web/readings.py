@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from turnout.events.catalog import Catalog
-from turnout.events.properties import Properties
-from turnout.events.recent import Recent
+from turnout.events.overview.catalog import Catalog
+from turnout.events.overview.properties import Properties
+from turnout.events.overview.recent import Recent
 from turnout.warehouse import Warehouse
 
 PATIENCE_S = 1.5

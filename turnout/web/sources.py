@@ -15,8 +15,8 @@ from litestar.params import FromPath
 from turnout.access.keys import WriteKey
 from turnout.access.people import OWNER
 from turnout.errors import BadRequest, NotAllowed, NotFound, TurnoutError
-from turnout.events.advice import for_rejected
-from turnout.events.tally import Sum, Tally, reasons, tallies
+from turnout.events.overview.advice import for_rejected
+from turnout.events.overview.tally import Sum, Tally, reasons, tallies
 from turnout.web.address import slug
 from turnout.web.snippets import snippets
 from turnout.web.spark import spark

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from turnout.events import layout
-from turnout.events.catalog import DAYS, Kind
+from turnout.events.overview.catalog import DAYS, Kind
 from turnout.events.reserved import WORDS
 from turnout.warehouse import Dialect, Table
 

@@ -13,9 +13,9 @@ import pytest
 from tests.events.rsgi import Exchange, ask
 from turnout import config
 from turnout.access.keys import WriteKey
-from turnout.events.collector import Collector
-from turnout.events.journal import Journal
-from turnout.events.seen import Seen
+from turnout.events.door.collector import Collector
+from turnout.events.journal.journal import Journal
+from turnout.events.journal.seen import Seen
 
 MADE_AT = datetime(2026, 11, 21, tzinfo=UTC)
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.events.door.conftest import Door
-from turnout.events.event import Event
+from turnout.events.door.event import Event
 
 BASIC = "Basic YWxpY2Uta2V5Og=="
 PATHS = ["/v1/batch", "/v1/import/", "/x/v1/b", "/v1/t", "/v1/identify", "/v1/a", "/v1/m", "/v1/x"]

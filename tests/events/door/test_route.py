@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from turnout.events.door import route
+from turnout.events.door.event import TYPES
 from turnout.events.door.route import Kind
-from turnout.events.event import TYPES
 
 PREFIXES = ["", "/x", "/deep/er", "/v1", "/"]
 SLASHES = ["", "/", "//"]

@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.events.house import RunningCollector
-from turnout.events.journal import pending
+from turnout.events.journal.journal import pending
 
 AUTH = httpx.BasicAuth("alice-key", "")
 EVENT = {"type": "track", "event": "Signed Up", "userId": "alice"}

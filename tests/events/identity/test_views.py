@@ -13,9 +13,9 @@ from tests.events.house import House
 from tests.events.identity.ledger import Call, Ledger
 from turnout.clips.worker import SETTINGS
 from turnout.config import Membership
+from turnout.events.door.line import Sender
 from turnout.events.identity import tables
-from turnout.events.line import Sender
-from turnout.events.load import Loader
+from turnout.events.loading.load import Loader
 
 VIEWS = ("events", "account_users", "identity_map", "identity_problems")
 COLUMNS = [

@@ -1,1 +1,1 @@
-"""What the collector needs to speak HTTP: requests, routes, who may send, and what it answers."""
+"""The door for events: who may send, what they sent, and what the journal is to keep of it."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from turnout.access.keys import WriteKey
 from turnout.errors import OriginRefused, RateExceeded, UnknownKey
-from turnout.events.line import Sender
+from turnout.events.door.line import Sender
 
 # A key in use is written down this often.
 NOTED_EVERY = timedelta(minutes=1)

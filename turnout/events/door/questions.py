@@ -6,8 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from turnout import config, meters
-from turnout.events import address
-from turnout.events.door import answer
+from turnout.events.door import address, answer
 from turnout.events.door import settings as sdk
 from turnout.events.door.admission import Register
 from turnout.events.door.answer import Answer

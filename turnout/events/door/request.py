@@ -7,8 +7,8 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
 from turnout.errors import BodyTooLarge
-from turnout.events import address
-from turnout.events.address import Network
+from turnout.events.door import address
+from turnout.events.door.address import Network
 from turnout.events.door.packing import Unpacker
 
 # A refused body is still read so far, or its sender would see a broken connection, no answer.

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from turnout.events.event import TYPES
+from turnout.events.door.event import TYPES
 
 # Prefixes differ from site to site; as many paths as these are remembered.
 REMEMBERED_MAX = 1_000

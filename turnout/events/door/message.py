@@ -1,0 +1,272 @@
+"""One request body → its events, judged. No clock, no socket, no disk.
+
+Each event is parsed just far enough to judge it; its bytes travel on unchanged unless something
+has to be added to them or taken out. A refused event becomes a journal line too, with its reason,
+and never takes its batch along; so does a repeat of an event that is in the journal already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import msgspec
+from msgspec import Raw, Struct
+
+from turnout.errors import BadRequest, BodyTooLarge
+from turnout.events.door import event as events
+from turnout.events.door import wire
+from turnout.events.door.event import Event, Id
+from turnout.events.door.line import Arrival, LineMaker
+
+DEPTH_MAX = 64
+PROPERTIES_MAX = 10_000
+# A shorter event has no room for more members than that.
+MEMBER_BYTES_MIN = 5
+NOTHING_UNDER: Mapping[str, Raw] = {}
+
+
+class Batch(Struct, rename="camel"):
+    """The envelope of many events. Its context and integrations lie under each event's own."""
+
+    batch: list[Raw]
+    sent_at: Any = None
+    write_key: Any = None
+    context: Raw = events.ABSENT
+    integrations: Raw = events.ABSENT
+
+
+class Sizes(Struct):
+    """The parts of an event that may have too many members."""
+
+    properties: dict[str, Raw] | None = None
+    traits: dict[str, Raw] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one event and one batch may have; see `config.Collector`."""
+
+    event_bytes_max: int
+    batch_events_max: int
+
+
+class Index(Protocol):
+    """What the door remembers of earlier events; see `seen.Seen`."""
+
+    def fingerprints(self, source: str, ids: Iterable[str]) -> list[int]:
+        """What stands for each message of `source`."""
+
+    def known(self, fingerprints: Iterable[int]) -> set[int]:
+        """Those whose events are in the journal."""
+
+
+class Judged:
+    """A request's events, judged one by one.
+
+    `refused` has (index, message id, reason code). `fingerprints` are those of what was accepted,
+    for the index once the lines are durable.
+    """
+
+    def __init__(
+        self,
+        arrival: Arrival,
+        limits: Limits,
+        sent_at: Any,
+        under: Mapping[str, Raw] = NOTHING_UNDER,
+    ) -> None:
+        """`sent_at` and `under`, what lies under each event's own members, are the envelope's."""
+        self.refused: list[tuple[int, Id, str]] = []
+        self.fingerprints: list[int] = []
+        self.duplicates = 0
+        self._accepted: list[bytes] = []
+        self._ids: list[str] = []
+        self._set_aside: list[bytes] = []
+        self._arrival = arrival
+        self._maker = LineMaker(arrival, sent_at, under)
+        self._limits = limits
+        # Up to this size an event has not too many of anything.
+        self._small_bytes = min(limits.event_bytes_max, PROPERTIES_MAX * MEMBER_BYTES_MIN)
+
+    @property
+    def lines(self) -> list[bytes]:
+        """The journal's lines, each ending in a line break."""
+        return [*self._accepted, *self._set_aside] if self._set_aside else self._accepted
+
+    @property
+    def source(self) -> str:
+        """Whose events they are."""
+        return self._arrival.sender.source
+
+    @property
+    def accepted(self) -> int:
+        """How many are neither refused nor repeats."""
+        return len(self._accepted)
+
+    def take(self, raw: bytes, event: Event, type_: str) -> None:
+        """Add the line of an event."""
+        reason = events.problem(event, type_)
+        # Looking for a character is many times faster than counting it.
+        openings = raw.count(b"{") + (raw.count(b"[") if b"[" in raw else 0)
+        if openings > DEPTH_MAX or len(raw) > self._small_bytes:
+            reason = _size_problem(raw, openings, self._limits) or reason
+        if event.write_key is not None:
+            reason = reason or self._key_problem(event.write_key)
+        if reason is not None:
+            self.refuse(raw, event.message_id, reason)
+            return
+        id_ = self._maker.id_of(event.message_id)
+        self._ids.append(id_)
+        self._accepted.append(self._maker.accepted(raw, event, id_, type_))
+
+    def refuse(self, raw: bytes, message_id: Id, reason: str) -> None:
+        """Add the line of an event that cannot be stored."""
+        self.refused.append((len(self._ids) + len(self.refused), message_id, reason))
+        self._set_aside.append(self._maker.refused(raw, message_id, reason))
+
+    def sift(self, index: Index | None) -> None:
+        """Once, when all are taken: what repeats an earlier event keeps no more than its id."""
+        ids = self._ids
+        prints = [] if index is None else index.fingerprints(self._arrival.sender.source, ids)
+        known = index.known(prints) if index is not None else set()
+        if known or len(set(ids)) < len(ids):
+            self._set_repeats_aside(prints or ids, known)
+        else:
+            self.fingerprints = prints
+
+    def _set_repeats_aside(self, marks: Sequence[Any], known: set[int]) -> None:
+        """The first of a kind stays; `marks` are fingerprints where there is an index."""
+        first: dict[Any, bytes] = {}
+        for mark, id_, line in zip(marks, self._ids, self._accepted, strict=True):
+            if mark in known or mark in first:
+                self._set_aside.append(self._maker.duplicate(id_))
+                self.duplicates += 1
+            else:
+                first[mark] = line
+        self._accepted = list(first.values())
+        self.fingerprints = list(first) if marks is not self._ids else []
+
+    def _key_problem(self, write_key: Any) -> str | None:
+        """A key inside an event must be the request's own."""
+        return None if write_key == self._arrival.sender.key else "wrong_write_key"
+
+
+_decode_batch = msgspec.json.Decoder(Batch).decode
+_decode_sizes = msgspec.json.Decoder(Sizes).decode
+
+
+def parse_batch(body: bytes) -> Batch:
+    """The envelope in `body`; `BadRequest` when it is not an object with a list `batch`."""
+    body = wire.plain(body)
+    try:
+        try:
+            return _decode_batch(body)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, RecursionError):
+            return _decode_batch(wire.mend(body))
+    except msgspec.ValidationError:
+        raise BadRequest("The body must be a JSON object with a list named 'batch'.") from None
+    except msgspec.DecodeError:
+        raise BadRequest("The body is not JSON.") from None
+
+
+def parse_single(body: bytes) -> tuple[bytes, Event]:
+    """The body, mended where needed, and the event it is; `BadRequest` when it is not an object."""
+    body = wire.plain(body).strip()
+    try:
+        try:
+            return body, events.parse(body)
+        except (msgspec.DecodeError, RecursionError):
+            body = wire.mend(body)
+            return body, events.parse(body)
+    except msgspec.ValidationError:
+        raise BadRequest("The body must be a JSON object.") from None
+    except msgspec.DecodeError:
+        raise BadRequest("The body is not JSON.") from None
+
+
+def key_in(batch: Batch) -> Any:
+    """The write key of the envelope, or else the first that one of its events brings."""
+    if batch.write_key is not None:
+        return batch.write_key
+    for raw in batch.batch:
+        if b'"writeKey"' not in memoryview(raw).tobytes():
+            continue
+        try:
+            return events.parse(raw).write_key
+        except msgspec.ValidationError:
+            continue
+    return None
+
+
+def judge_batch(
+    batch: Batch, arrival: Arrival, limits: Limits, index: Index | None = None
+) -> Judged:
+    """Every event of a batch.
+
+    `BodyTooLarge` for more events than a batch may have: no library sends them, and a small body
+    could make a million lines of refusals.
+    """
+    if len(batch.batch) > limits.batch_events_max:
+        raise BodyTooLarge(
+            f"The batch has {len(batch.batch)} events; send at most {limits.batch_events_max}."
+        )
+    judged = Judged(arrival, limits, batch.sent_at, _shared_parts(batch))
+    for raw_event in batch.batch:
+        raw = bytes(raw_event)
+        try:
+            event = events.parse(raw)
+        except msgspec.ValidationError:
+            judged.refuse(raw, None, "not_an_object")
+            continue
+        type_ = event.type or ""
+        judged.take(raw, event, type_ if type_ in events.TYPES else type_.strip().lower())
+    judged.sift(index)
+    return judged
+
+
+def judge_single(  # noqa: PLR0913 - what a batch brings along stands apart here
+    raw: bytes,
+    event: Event,
+    type_: str,
+    arrival: Arrival,
+    limits: Limits,
+    *,
+    index: Index | None = None,
+) -> Judged:
+    """The event of a single call; the path it came by decides its type."""
+    judged = Judged(arrival, limits, event.sent_at)
+    judged.take(raw, event, type_)
+    judged.sift(index)
+    return judged
+
+
+def _size_problem(raw: bytes, openings: int, limits: Limits) -> str | None:
+    if len(raw) > limits.event_bytes_max:
+        return "too_large"
+    if openings > DEPTH_MAX and wire.depth(raw) > DEPTH_MAX:
+        return "too_deep"
+    if len(raw) > PROPERTIES_MAX * MEMBER_BYTES_MIN and _members(raw) > PROPERTIES_MAX:
+        return "too_large"
+    return None
+
+
+def _members(raw: bytes) -> int:
+    """How many properties, or traits, the event in `raw` has."""
+    try:
+        counted = _decode_sizes(raw)
+    except msgspec.ValidationError:
+        return 0  # one of them is no object, which has a reason of its own
+    return max(len(counted.properties or ()), len(counted.traits or ()))
+
+
+def _shared_parts(batch: Batch) -> dict[str, Raw]:
+    """What the envelope says for all its events; a part that is not an object says nothing."""
+    parts = {"context": batch.context, "integrations": batch.integrations}
+    return {
+        name: part
+        for name, part in parts.items()
+        if part is not events.ABSENT and memoryview(part)[0] == ord("{")
+    }

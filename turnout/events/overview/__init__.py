@@ -1,0 +1,1 @@
+"""What has arrived and what is there, read from the warehouse for the pages."""
