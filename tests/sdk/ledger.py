@@ -8,14 +8,13 @@ from datetime import datetime
 from tests.sdk.proxy import Proxy
 from tests.sdk.snapshot import Snapshot
 
-# (table, columns) → their one row. The warehouse keeps UTC, without saying so. An @ stands for
-# where a library puts the traits of a person.
+# (table, columns) → their one row. The warehouse keeps UTC, without saying so.
 ONE_ROW = {
     ("aliases", "user_id, previous_id"): ("alice", "visitor"),
-    ("identifies", "user_id, @email, @age, @born, @is_admin"): (
+    ("identifies", "user_id, email, age, born, is_admin"): (
         "alice", "alice@acme.example", 41, datetime(1985, 2, 3), True,  # noqa: DTZ001
     ),
-    ("users", "id, @email, @age, @is_admin"): ("alice", "alice@acme.example", 41, True),
+    ("users", "id, email, age, is_admin"): ("alice", "alice@acme.example", 41, True),
     ("groups", "user_id, group_id, name, seats"): ("alice", "acme", "Acme", 12),
     ("accounts", "id, name, seats"): ("acme", "Acme", 12),
     ("pressed_big_button", "user_id, event_text, price, count, is_new, due"): (
@@ -27,11 +26,10 @@ ONE_ROW = {
 }  # fmt: skip
 
 
-def assert_all_six(snapshot: Snapshot, schema: str, traits: str = "") -> None:
-    """Every call has its one row, typed; the columns of a person's traits begin with `traits`."""
+def assert_all_six(snapshot: Snapshot, schema: str) -> None:
+    """Every call has its one row, typed."""
     for (table, columns), row in ONE_ROW.items():
-        named = columns.replace("@", traits)
-        assert snapshot.rows(f"SELECT {named} FROM {schema}.{table}") == [row], table
+        assert snapshot.rows(f"SELECT {columns} FROM {schema}.{table}") == [row], table
 
 
 def assert_counted(snapshot: Snapshot, schema: str, tracks: int) -> None:

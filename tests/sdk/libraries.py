@@ -28,8 +28,6 @@ class Library:
     # The folder in .clients/python; Segment's own is among Turnout's requirements.
     folder: str | None = None
     options: dict[str, Any] = field(default_factory=dict)
-    # What the columns of a person's traits begin with.
-    traits: str = ""
 
     def command(self, url: str, key: str) -> list[str]:
         """Makes every call of `calls.json` against `url`; ends with 0 when nothing failed."""
@@ -51,12 +49,7 @@ LIBRARIES = (
     Library("segment_python", "segment.analytics.client"),
     Library("segment_python_gzip", "segment.analytics.client", options={"gzip": True}),
     Library("segment_python_old", "analytics.client", "analytics-python"),
-    Library(
-        "rudderstack_python",
-        "rudderstack.analytics.client",
-        "rudderstack",
-        traits="context_traits_",
-    ),
+    Library("rudderstack_python", "rudderstack.analytics.client", "rudderstack"),
     Library("customerio_python", "customerio.analytics.client", "customerio"),
     Library("segment_node", "@segment/analytics-node"),
     Library("segment_node_old", "analytics-node"),

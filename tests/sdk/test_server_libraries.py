@@ -49,7 +49,7 @@ def test_every_event_arrives_once_though_the_network_is_hostile(
     library: Library, deliveries: dict[str, Delivery], after: Snapshot
 ) -> None:
     assert deliveries[library.slug].proxy.plan == [], "a mishap never came"
-    ledger.assert_all_six(after, library.slug, library.traits)
+    ledger.assert_all_six(after, library.slug)
     ledger.assert_counted(after, library.slug, TRACKS)
 
 

@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from turnout.events.engine import Engine
-from turnout.events.loading import spread
+from turnout.events.loading import spread, traits
 from turnout.events.loading.family import Exact, Family, FamilyShaper, Work
 from turnout.events.loading.head import message_sql, split_lines
 from turnout.events.loading.plan import COLUMNS_MAX
@@ -98,6 +98,7 @@ class Shaper:
         at = f"TIMESTAMP '{loaded_at:%Y-%m-%d %H:%M:%S.%f}'"
         broken = self._read_heads(lines, at)
         spread.mend(self.engine)
+        traits.gather(self.engine)
         self._set_repeats_aside()
         targets = self._targets(catalog)
         unit = self._unit(broken, at)
