@@ -179,6 +179,12 @@ def test_nobody_named_is_refused(house: House) -> None:
         ("alice@acme", '{"email": "alice@acme"', True),
         ("alice@acme", '{"email": "malice@acme"', False),
         ("a.*", '{"userId": "abc"}', False),
+        ("zoë", '{"userId": "zo\\u00eb"', True),
+        ("zoë", '{"userId": "zo\\u00EB"', True),
+        ("zoë", '{"userId": "zo\\u00ec"', False),
+        ("12🎉", '{"userId": "12\\ud83c\\udf89"', True),
+        ('a"\\/b', '{"userId": "a\\"\\\\\\/b"', True),
+        ("a&b", '{"userId": "a\\u0026b"', True),
         ("", "", False),
     ],
 )
