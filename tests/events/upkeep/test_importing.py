@@ -85,6 +85,8 @@ def test_gzip_zstd_arrays_and_pretty_arrays_hold_the_same_events(
         pa.compress(text, codec="zstd", asbytes=True),
         json.dumps(events[:100]).encode() + b"\n" + json.dumps(events[100:]).encode(),
         json.dumps(events, indent=2).encode(),
+        b"\n "
+        + "\n".join(json.dumps(some, indent=2) for some in (events[:7], [], events[7:])).encode(),
         b"\xef\xbb\xbf" + text,
         text.replace(b"\n", b"\r\n\r\n"),
     ]
@@ -103,6 +105,17 @@ def test_broken_lines_are_rejected_with_their_place_and_the_rest_is_stored(
     assert take_in(house, path) == {"received": 6, "stored": 2, "duplicates": 0, "rejected": 4}
     reasons = {row["reason"] for row in house.rows("SELECT reason FROM _turnout.rejected_events")}
     assert reasons == {"not_json", "missing_event", "too_large"}
+
+
+def test_what_follows_an_array_and_is_none_is_said(tmp_path: Path) -> None:
+    array = json.dumps([event(), event()], indent=2)
+    for rest in (lines(event()), "more", '"text', ", []", "[" + lines(event())):
+        file = EventFile(str(written(tmp_path, f"{array}\n{rest}")))
+        entries = file.entries()
+        assert [next(entries).number, next(entries).number] == [1, 2]
+        with pytest.raises(FileUnreadable, match="no whole array after its member 2"):
+            next(entries)
+        file.close()
 
 
 def test_an_exports_times_stay_what_they_were(house: House, tmp_path: Path) -> None:

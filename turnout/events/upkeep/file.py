@@ -24,6 +24,8 @@ READ_BYTES = 1024 * 1024
 ENTRY_BYTES_MAX = 4 * 1024 * 1024
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 SPACE = b" \t\r\n"
+# How deep one is before and after an array.
+OUTSIDE = -1
 # A whole text, a bracket or a comma; a lone quote is a text whose end has not been read yet.
 TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},"]', re.DOTALL)
 
@@ -103,11 +105,13 @@ def _unpacked(raw: io.RawIOBase) -> BinaryIO:
 
 
 def _entries(stream: BinaryIO, name: str) -> Iterator[Entry]:
-    first = stream.readline(ENTRY_BYTES_MAX).removeprefix(b"\xef\xbb\xbf")
+    number, first = 1, stream.readline(ENTRY_BYTES_MAX).removeprefix(b"\xef\xbb\xbf")
+    while first and not first.strip(SPACE):
+        number, first = number + 1, stream.readline(ENTRY_BYTES_MAX)
     if first.lstrip(SPACE).startswith(b"[") and not _is_whole(first):
-        yield from _of_array(stream, first, name)
+        yield from _of_arrays(stream, first, name)
     else:
-        yield from _of_lines(stream, first)
+        yield from _of_lines(stream, first, number)
 
 
 def _is_whole(line: bytes) -> bool:
@@ -118,10 +122,9 @@ def _is_whole(line: bytes) -> bool:
     return True
 
 
-def _of_lines(stream: BinaryIO, line: bytes) -> Iterator[Entry]:
-    number = 0
+def _of_lines(stream: BinaryIO, line: bytes, number: int) -> Iterator[Entry]:
+    """From `line` on, which is that `number`."""
     while line:
-        number += 1
         is_cut = len(line) == ENTRY_BYTES_MAX and not line.endswith(b"\n")
         text = line.strip(SPACE)
         if text.startswith(b"[") and not is_cut and _is_whole(text):
@@ -131,12 +134,13 @@ def _of_lines(stream: BinaryIO, line: bytes) -> Iterator[Entry]:
         while is_cut and line and not line.endswith(b"\n"):
             line = stream.readline(ENTRY_BYTES_MAX)
         line = stream.readline(ENTRY_BYTES_MAX)
+        number += 1
 
 
-def _of_array(stream: BinaryIO, start: bytes, name: str) -> Iterator[Entry]:
-    """The members of one array over many lines."""
-    text = start.lstrip(SPACE)[1:]
-    number = begun = at = depth = 0
+def _of_arrays(stream: BinaryIO, text: bytes, name: str) -> Iterator[Entry]:
+    """The members of arrays over many lines, one array after the other."""
+    number = begun = at = 0
+    depth = OUTSIDE
     while True:
         for token in TOKEN.finditer(text, at):
             sign = token[0]
@@ -144,19 +148,28 @@ def _of_array(stream: BinaryIO, start: bytes, name: str) -> Iterator[Entry]:
                 at = token.start()
                 break
             at = token.end()
+            if depth == OUTSIDE:
+                if sign != b"[" or text[begun : token.start()].strip(SPACE):
+                    raise _no_array(name, number)
+                depth, begun = 0, at
+                continue
             depth += (sign in b"[{") - (sign in b"]}")
-            if depth < 0 or (depth == 0 and sign == b","):
+            if depth == OUTSIDE or (depth == 0 and sign == b","):
                 if entry := text[begun : token.start()].strip(SPACE):
                     number += 1
                     yield Entry(number, entry)
                 begun = at
-            if depth < 0:
-                return
         text, at, begun = text[begun:], at - begun, 0
         piece = stream.read(READ_BYTES)
+        if not piece and depth == OUTSIDE and not text.strip(SPACE):
+            return
         if not piece or len(text) > ENTRY_BYTES_MAX:
-            raise FileUnreadable(
-                f"{name} holds an array that does not end after its member {number}.",
-                hint="What came before is taken in.",
-            )
+            raise _no_array(name, number)
         text += piece
+
+
+def _no_array(name: str, number: int) -> FileUnreadable:
+    return FileUnreadable(
+        f"{name} holds no whole array after its member {number}.",
+        hint="What came before is taken in.",
+    )
