@@ -175,6 +175,26 @@ def test_of_two_keys_for_one_column_the_one_spelled_like_it_wins(house: House) -
     assert second == {"first_name": "Bob", "_rescued": None}
 
 
+def test_a_value_that_loses_and_is_inexact_is_rescued_once(house: House) -> None:
+    house.receive(track("a", first_name=1.5, firstName=2**53 + 1))
+    house.load()
+    assert house.value("SELECT _rescued FROM analytics.bought") == f'{{"firstName":{2**53 + 1}}}'
+    assert [row["reason"] for row in house.rows("SELECT reason FROM _turnout.discards")] == [
+        "name_taken"
+    ]
+
+
+@pytest.mark.parametrize("key", ["items", "it's", 'say "so"'])
+def test_members_of_an_array_are_not_those_of_an_object_with_numbers_for_keys(
+    house: House, key: str
+) -> None:
+    house.receive(track("a", **{key: ["x", "y"]}), track("b", **{key: {"1": 5}}))
+    house.load()
+    column = next(name for name in house.types("bought") if name.endswith("_1"))
+    rows = house.rows(f"SELECT {column} AS one FROM analytics.bought ORDER BY id")
+    assert [row["one"] for row in rows] == [None, 5]
+
+
 ODD_KEYS = [
     "a b",
     "a/b",

@@ -171,10 +171,12 @@ def _misfits(plan: Plan, feeds: list[Feed]) -> Iterable[Misfit]:
         type_ = types[feed.column]
         if type_ in REASONS:
             yield _misfit(feed, _not_taken(feed), REASONS[type_])
+        winner = _winner(feeds, feed.column)
         if type_ is Type.FLOAT:
-            yield _misfit(feed, _inexact(feed), INEXACT)
+            # A loser is rescued for that alone, and only once.
+            yield _misfit(feed, f"{_inexact(feed)} AND {feed.name} = {winner}", INEXACT)
         if feed.column in shared:
-            yield _misfit(feed, f"{feed.name} <> {_winner(feeds, feed.column)}", NAME_TAKEN)
+            yield _misfit(feed, f"{feed.name} <> {winner}", NAME_TAKEN)
 
 
 def _misfit(feed: Feed, condition: str, reason: str) -> Misfit:

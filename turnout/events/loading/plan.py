@@ -6,6 +6,7 @@ first value fixes a column's type; later ones are cast, widen the column, or are
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -29,6 +30,9 @@ EXACT_MAX = 2**53
 # A kind that brings no value of its own: an object's members have paths of their own.
 VALUELESS = frozenset({"NULL", "OBJECT"})
 PARTS = frozenset({"properties", "traits"})
+# A key as it may stand in quotes, and what needs a backslash there.
+QUOTABLE = re.compile(r"[^*]+", re.DOTALL)
+SPECIAL, ESCAPED = re.compile(r'["\\]'), r"\\\g<0>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +48,15 @@ class Path:
 
     @property
     def pointer(self) -> str:
-        """As a JSON pointer into its document."""
-        steps = (key.replace("~", "~0").replace("/", "~1") for key in self.keys[1:])
+        """Its place in its document, as the engine's JSON functions read it.
+
+        A JSON pointer's number may also be a place in an array, which a quoted key never is; an
+        empty key, or one with an asterisk, cannot be quoted.
+        """
+        inside = self.keys[1:]
+        if any(key.isdecimal() for key in inside[1:]) and all(map(QUOTABLE.fullmatch, inside)):
+            return "$" + "".join(f'."{SPECIAL.sub(ESCAPED, key)}"' for key in inside)
+        steps = (key.replace("~", "~0").replace("/", "~1") for key in inside)
         return "".join(f"/{step}" for step in steps)
 
     @property
