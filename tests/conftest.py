@@ -91,9 +91,13 @@ def database(cluster: Cluster) -> Iterator[str]:
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A browser, driven from here."""
+    """A browser, driven from here.
+
+    One for each file: while it is driven, this thread has an event loop that runs, and tests that
+    start one of their own could not.
+    """
     path = os.environ.get("TURNOUT_TEST_CHROMIUM") or find_chromium()
     if path is None:
         pytest.skip(
