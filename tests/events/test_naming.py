@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+import duckdb
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -76,6 +77,14 @@ def test_an_event_never_takes_the_table_of_a_call(table: str) -> None:
 @pytest.mark.parametrize("column", ["id", "user_id", "userId", "timestamp", "event"])
 def test_a_property_never_takes_a_column_of_ours(column: str) -> None:
     assert naming.property_column((column,)).startswith("_")
+
+
+def test_a_word_of_the_engine_becomes_a_column_that_needs_no_quotes() -> None:
+    engine = duckdb.connect()
+    for (word,) in engine.execute("SELECT keyword_name FROM duckdb_keywords()").fetchall():
+        column = naming.property_column((word,))
+        engine.execute(f'CREATE OR REPLACE TABLE pressed AS SELECT 1 AS "{column}"')
+        engine.execute(f"SELECT {column} FROM pressed WHERE {column} = 1 ORDER BY {column}")
 
 
 def test_a_property_never_looks_like_context() -> None:
