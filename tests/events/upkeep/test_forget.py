@@ -93,6 +93,25 @@ def test_an_account_is_gone_with_what_was_done_in_it(house: House) -> None:
     assert everywhere(house, ACME) == []
 
 
+def test_what_was_shared_is_as_if_they_had_never_been_there(house: House) -> None:
+    plan = {"type": "group", "groupId": "acme", "timestamp": "2026-03-01"}
+    house.receive(
+        track("s1", userId="bob", anonymousId="shared", timestamp="2026-03-01"),
+        track("s2", anonymousId="shared", timestamp="2026-03-02"),
+        track("s3", userId=ALICE, anonymousId="shared", timestamp="2026-03-03"),
+        {**plan, "userId": "bob", "traits": {"plan": "free"}},
+        {**plan, "userId": ALICE, "traits": {"plan": "pro"}, "timestamp": "2026-03-02"},
+        {"type": "alias", "userId": "bob", "previousId": ALICE},
+    )
+    house.load()
+    keep_up(house, forget, users=[ALICE])
+    assert house.value("SELECT resolved_user_id FROM turnout.events WHERE id = 's2'") == "bob"
+    assert house.rows("SELECT anonymous_id, user_id FROM turnout.identity_map") == [
+        {"anonymous_id": "shared", "user_id": "bob"}
+    ]
+    assert house.value("SELECT plan FROM analytics.accounts") == "free"
+
+
 def test_an_anonymous_id_can_be_forgotten_alone(house: House) -> None:
     live(house)
     keep_up(house, forget, anonymous=["shared"])

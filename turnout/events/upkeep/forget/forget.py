@@ -9,11 +9,14 @@ from typing import Any
 import pyarrow as pa
 
 from turnout.events import layout
+from turnout.events.engine import Engine
 from turnout.events.upkeep.forget.lines import Erased, LineEraser, close_all
 from turnout.events.upkeep.forget.receipt import keep_receipt, make_receipt
 from turnout.events.upkeep.forget.rows import count_rows, delete_rows, doomed, message_ids
-from turnout.events.upkeep.forget.subjects import Subjects, subjects_of, with_devices
-from turnout.events.upkeep.upkeep import Report, Upkeep
+from turnout.events.upkeep.forget.subjects import Catalog, Subjects, subjects_of, with_devices
+from turnout.events.upkeep.newest import rebuild_newest
+from turnout.events.upkeep.upkeep import Report, Upkeep, event_schemas
+from turnout.warehouse import Transaction
 
 AGAIN = "Events that name them are accepted again from now on."
 
@@ -32,9 +35,11 @@ def forget(work: Upkeep, parameters: Mapping[str, Any]) -> Report:
     subjects = with_devices(work.warehouse, work.catalog(), subjects)
     if parameters.get("is_plan"):
         return _plan(work, subjects)
-    found, counts = _erase(work, subjects, float(parameters.get("since_s", 0)))
+    is_trial = bool(parameters.get("is_trial"))
+    since_s = float(parameters.get("since_s", 0))
+    found, counts = _erase(work, subjects, since_s, is_trial=is_trial)
     said = f"{_amount(found, counts)} are erased{_devices(subjects)}. {AGAIN}"
-    if parameters.get("is_trial"):
+    if is_trial:
         return Report(said, changed=True)
     now = datetime.now(UTC)
     receipt = make_receipt(subjects, _in_journal(found), counts, now=now)
@@ -55,7 +60,9 @@ def _plan(work: Upkeep, subjects: Subjects) -> Report:
     return Report(said, {"journal": _in_journal(found), "warehouse": counts})
 
 
-def _erase(work: Upkeep, subjects: Subjects, since_s: float) -> tuple[Erased, dict[str, int]]:
+def _erase(
+    work: Upkeep, subjects: Subjects, since_s: float, *, is_trial: bool
+) -> tuple[Erased, dict[str, int]]:
     eraser = _eraser(work, subjects)
     try:
         found = eraser.erase(since_s, work.tell)
@@ -64,11 +71,30 @@ def _erase(work: Upkeep, subjects: Subjects, since_s: float) -> tuple[Erased, di
     work.tell("Erasing from the warehouse", 0, 0)
     dialect = work.warehouse.dialect
     with work.warehouse.transaction() as transaction:
-        counts = delete_rows(dialect, transaction, doomed(dialect, work.catalog(), subjects))
+        catalog = work.catalog()
+        counts = delete_rows(dialect, transaction, doomed(dialect, catalog, subjects))
+        if counts and not is_trial:
+            work.tell("Learning anew from what is left", 0, 0)
+            _learn_anew(work, transaction, catalog)
         if found.lengths:
             transaction.merge(layout.OFFSETS, _offsets(found))
     work.loader.refresh()
     return found, counts
+
+
+def _learn_anew(work: Upkeep, transaction: Transaction, catalog: Catalog) -> None:
+    """What follows from calls follows from those that are left: a shared account, a shared device.
+
+    A trial shares nothing with anybody.
+    """
+    for schema in event_schemas(catalog):
+        for calls in layout.LATEST:
+            rebuild_newest(transaction, work.warehouse.dialect, catalog[schema][calls])
+    engine = Engine()
+    try:
+        work.identity().rebuild(transaction, engine)
+    finally:
+        engine.close()
 
 
 def _eraser(work: Upkeep, subjects: Subjects) -> LineEraser:

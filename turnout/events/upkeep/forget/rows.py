@@ -109,8 +109,8 @@ def _learned(dialect: Dialect, catalog: Catalog, subjects: Subjects) -> Iterator
     """What was learned about them from their events."""
     named = {
         **dict.fromkeys(("user_id", "resolved_user_id"), subjects.users),
-        **dict.fromkeys(("person", "previous_id"), subjects.persons),
-        "anonymous_id": subjects.anonymous,
+        # An alias's former id stands among the anonymous ones, whatever it was.
+        **dict.fromkeys(("person", "previous_id", "anonymous_id"), subjects.persons),
         "account_id": subjects.accounts,
     }
     for table in LEARNED:
