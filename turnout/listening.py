@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import select
 import socket
 import time
@@ -24,6 +25,11 @@ from turnout.errors import PortInUse
 
 # Connections that may wait while no process takes them; the system may allow fewer.
 QUEUE_MAX = 4096
+# Connections of one process at a time. Those that are kept without a request count too, so this is
+# not how much work there may be; beyond it others wait in the queue.
+CONNECTIONS_MAX = 10_000
+# Files that a process opens beside its connections.
+FILES_MAX = 500
 # A process that was just killed keeps its port a moment longer than its locks.
 FREE_WITHIN_S = 1.0
 DESCRIPTORS = Path("/proc/self/fd")
@@ -54,6 +60,7 @@ class HeldServer(Server):
             application,
             interface=interface,
             websockets=False,
+            backpressure=_connections_max(),
             log_enabled=False,
         )
         self._listener = listener
@@ -85,6 +92,19 @@ class HeldServer(Server):
                 if entry.readlink().name == "anon_inode:[eventpoll]":
                     with select.epoll.fromfd(os.dup(int(entry.name))) as queue:
                         queue.unregister(self._listener)
+
+
+def _connections_max() -> int:
+    """As many as the system lets this process have: the soft limit on open files is often 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = CONNECTIONS_MAX + FILES_MAX
+    if resource.RLIM_INFINITY != soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = CONNECTIONS_MAX if soft == resource.RLIM_INFINITY else soft - FILES_MAX
+    return max(1, min(free, CONNECTIONS_MAX))
 
 
 def _listen(host: str, port: int) -> socket.socket:
