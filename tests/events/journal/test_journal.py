@@ -461,3 +461,38 @@ def test_a_commit_line_inside_an_event_is_only_text() -> None:
     event = json.dumps({"id": '\n{"commit":{"bytes":1,"crc":1}}\n'}).encode() + b"\n"
     sealed = segment.seal([event])
     assert [sealed[a:b] for a, b, _ in segment.whole_blocks(sealed)] == [event]
+
+
+def test_a_clock_that_was_set_back_does_not_make_a_file_of_every_block(tmp_path: Path) -> None:
+    segment.ask_for_new_files(tmp_path)
+    tomorrow_ns = int(LATER.timestamp() * 1e9)
+    os.utime(tmp_path / segment.NEW_FILES_MARK, ns=(tomorrow_ns, tomorrow_ns))
+    write(tmp_path, lines(1), lines(2), lines(3))
+    assert len(segment.segments(tmp_path)) == 1
+
+
+def test_a_file_is_let_go_of_also_when_the_clock_was_set_back_before_it_was_asked(
+    tmp_path: Path,
+) -> None:
+    async def run() -> None:
+        written = Journal(tmp_path, segment_bytes_max=EVERYTHING, name="test")
+        await written.append(lines(1))
+        segment.ask_for_new_files(tmp_path)
+        os.utime(tmp_path / segment.NEW_FILES_MARK, (1, 1))
+        await written.append(lines(2))
+        await written.close()
+
+    asyncio.run(run())
+    assert len(segment.segments(tmp_path)) == 2
+
+
+def test_a_file_that_cannot_be_begun_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_folder: Path) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(segment_file, "sync_folder", fail)
+    with pytest.raises(JournalUnavailable):
+        write(tmp_path, lines(1))
+    assert not segment.segments(tmp_path)

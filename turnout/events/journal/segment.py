@@ -60,12 +60,12 @@ def ask_for_new_files(folder: Path) -> None:
     os.utime(mark, ns=(now_ns, now_ns))
 
 
-def new_files_asked_at(folder: Path) -> float:
-    """When that was asked last, in seconds since 1970; 0 for never."""
+def new_files_asked_at(folder: Path) -> int:
+    """When that was asked last, in nanoseconds since 1970; 0 for never."""
     try:
-        return (folder / NEW_FILES_MARK).stat().st_mtime
+        return (folder / NEW_FILES_MARK).stat().st_mtime_ns
     except FileNotFoundError:
-        return 0.0
+        return 0
 
 
 def lock(file: int) -> None:

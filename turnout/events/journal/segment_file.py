@@ -32,6 +32,7 @@ class SegmentFile:
         self._begun_at = datetime.min.replace(tzinfo=UTC)
         # Not the clock on the wall, which may jump.
         self._begun_s = 0.0
+        self._asked_at = 0  # of the last wish for new files that this one fulfils
 
     def write(self, block: bytes) -> None:
         """Make one block durable; after an `OSError` nothing of it is left to be read."""
@@ -64,11 +65,13 @@ class SegmentFile:
             self._file = None
 
     def _is_asked_for_new(self) -> bool:
-        return segment.new_files_asked_at(self._folder) > self._begun_at.timestamp()
+        # Not whether it was asked later: of a clock that was set back, one would hear for ever.
+        return segment.new_files_asked_at(self._folder) != self._asked_at
 
     def _begin(self) -> int:
         """A new file whose name sorts after every earlier one of this process."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self._asked_at = segment.new_files_asked_at(self._folder)
         now = datetime.now(UTC)
         self._begun_at = max(now, self._begun_at + datetime.resolution)
         self._begun_s = time.monotonic()
@@ -80,6 +83,9 @@ class SegmentFile:
             segment.lock(file)
             self._sync_names()
         except OSError:
+            # Or a failing disk would gather an empty file at each try.
+            with suppress(OSError):
+                self._path.unlink()
             os.close(file)
             raise
         self._file, self._size = file, 0
