@@ -9,10 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from turnout.meters.exchange import Exchange, clear
-from turnout.meters.guard import REFUSAL, may_read
+from turnout.meters.guard import FORWARDED, REFUSAL, may_read
 from turnout.meters.meter import Counter, Gauge, Histogram, Meter
 
-__all__ = ["ALL", "REFUSAL", "clear", "exposition", "may_read", "share", "write"]
+__all__ = ["ALL", "FORWARDED", "REFUSAL", "clear", "exposition", "may_read", "share", "write"]
 
 # At the door, as requests come.
 REQUESTS = Counter(

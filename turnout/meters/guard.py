@@ -10,12 +10,18 @@ REFUSAL = (
     "'Authorization: Bearer <token>'."
 )
 
+# What proxies add, each its own choice of these.
+FORWARDED = (
+    *("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto"),
+    *("x-real-ip", "cf-connecting-ip", "true-client-ip"),
+)
+
 
 def may_read(*, peer: str, is_forwarded: bool, authorization: str, token: str) -> bool:
     """Whether a request may see the meters.
 
-    `peer` is the address it comes from, and `is_forwarded` says that it has an X-Forwarded-For or
-    Forwarded header: a proxy on this machine passes on requests from anywhere. An empty `token`
+    `peer` is the address it comes from, and `is_forwarded` says that it has one of the headers
+    `FORWARDED`: a proxy on this machine passes on requests from anywhere. An empty `token`
     opens to nobody.
     """
     scheme, _, given = authorization.partition(" ")

@@ -17,7 +17,7 @@ async def show_metrics(request: Visit) -> Response[bytes]:
     """The meters of all processes of this installation."""
     if not meters.may_read(
         peer=request.client.host if request.client else "",
-        is_forwarded="x-forwarded-for" in request.headers or "forwarded" in request.headers,
+        is_forwarded=any(name in request.headers for name in meters.FORWARDED),
         authorization=request.headers.get("authorization", ""),
         token=request.rooms.config.metrics.token,
     ):

@@ -171,3 +171,16 @@ def test_events_are_taken_by_post_only_and_nothing_redirects(door: Door, method:
 def test_every_answer_is_json_but_what_is_meant_to_be_read(door: Door) -> None:
     for path in ("/healthz", "/readyz", "/nothing", "/v1/batch"):
         json.loads(door.ask("GET", path).body)
+
+
+def test_settings_kept_for_nobody_are_not_given_to_a_page(door: Door) -> None:
+    nobody = door.ask("GET", "/v1/projects/alice-key/settings")
+    assert nobody.headers["vary"] == "origin"
+    page = {"origin": "https://app.example.com"}
+    answer = door.ask("GET", "/v1/projects/alice-key/settings", headers=page)
+    assert answer.headers["vary"] == "origin"
+
+
+@pytest.mark.parametrize("name", ["x-forwarded-for", "forwarded", "x-real-ip", "via"])
+def test_meters_are_not_for_whom_a_proxy_brings(door: Door, name: str) -> None:
+    assert door.ask("GET", "/metrics", headers={name: "1"}).status == 403

@@ -76,3 +76,13 @@ def test_a_crowd_of_strangers_is_told_to_come_again(monkeypatch: pytest.MonkeyPa
         assert await first
 
     asyncio.run(scene())
+
+
+def test_the_image_of_a_key_made_this_moment_is_taken_too(door: Door) -> None:
+    async def scene() -> None:
+        door.collector.strangers.take()
+        path = "/v1/pixel/track?writeKey=new-key&userId=alice&event=Opened"
+        await asyncio.gather(ask(door.collector, "GET", path), reading(door, NEW))
+
+    asyncio.run(scene())
+    assert len(door.paper.lines) == 1

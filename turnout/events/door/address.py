@@ -14,10 +14,14 @@ KEEP, TRUNCATE, DROP = "keep", "truncate", "drop"
 # What is left of an address that is cut to its network.
 NETWORK_BITS = {4: 24, 6: 48}
 REMEMBERED_MAX = 10_000
+# No address is longer, with its brackets, zone and port; what is longer is not remembered either.
+ADDRESS_CHARS_MAX = 100
 
 
 def parse(text: str) -> Address | None:
     """The address in `text`, which may have brackets and a port; None when it is none."""
+    if len(text) > ADDRESS_CHARS_MAX:
+        return None
     text = text.strip().strip('"')
     if text.startswith("["):
         text = text[1:].partition("]")[0]
@@ -57,7 +61,10 @@ def kept(ip: Any, policy: str) -> Any:
     """What of an event's `ip` may be stored; None for nothing of it."""
     if not ip or policy == DROP:
         return None
-    return ip if policy == KEEP else _network(ip) if isinstance(ip, str) else None
+    if policy == KEEP:
+        return ip
+    is_short = isinstance(ip, str) and len(ip) <= ADDRESS_CHARS_MAX
+    return _network(ip) if is_short else None
 
 
 def networks(texts: Iterable[str]) -> tuple[Network, ...]:

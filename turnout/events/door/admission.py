@@ -20,8 +20,9 @@ from turnout.events.door.line import Sender
 
 # A key in use is written down this often.
 NOTED_EVERY = timedelta(minutes=1)
-# Authorization headers whose key is remembered; strangers may send any number of them.
-REMEMBERED_MAX = 10_000
+# Authorization headers whose key is remembered, unless they are longer than any library's: one key
+# can be written in any number of ways.
+REMEMBERED_MAX, REMEMBERED_CHARS_MAX = 10_000, 256
 
 
 class Admission:
@@ -111,7 +112,7 @@ class Register:
         if not given:
             return None
         admission = self.of(given)
-        if len(self._remembered) < REMEMBERED_MAX:
+        if len(self._remembered) < REMEMBERED_MAX and len(authorization) <= REMEMBERED_CHARS_MAX:
             self._remembered[authorization] = admission
         return admission
 

@@ -45,6 +45,8 @@ ALLOWED_HEADERS = "authorization, content-type, x-retry-count"
 # An answer for anyone's page, with nothing in it that is anyone's own.
 FOR_ANY_PAGE = ("access-control-allow-origin", "*")
 FOREVER = ("cache-control", "public, max-age=31536000, immutable")
+# Who keeps an answer must not give one page that of another; also where no page asked.
+BY_ORIGIN = ("vary", "origin")
 FIVE_MINUTES = ("cache-control", "public, max-age=300")
 NOT_STORED = ("cache-control", "no-store")
 # One transparent dot.
@@ -68,7 +70,7 @@ class Answer:
         """The same answer, readable by a page of `origin`."""
         if self.is_private or FOR_ANY_PAGE in self.headers:
             return self
-        return Answer(self.status, self.body, [*self.headers, *_cors(origin)])
+        return Answer(self.status, self.body, _cors(origin, self.headers))
 
     def closing(self) -> Answer:
         """The same answer, after which the client opens another connection."""
@@ -121,10 +123,11 @@ def preflight(wanted: str) -> Answer:
     return Answer(204, b"", headers)
 
 
-def _cors(origin: str) -> list[Header]:
+def _cors(origin: str, headers: list[Header]) -> list[Header]:
     return [
+        *(header for header in headers if header != BY_ORIGIN),
         ("access-control-allow-origin", origin),
         ("access-control-allow-credentials", "true"),
         ("access-control-expose-headers", "retry-after"),
-        ("vary", "origin"),
+        BY_ORIGIN,
     ]

@@ -8,6 +8,7 @@ the server's own protocol: a fifth faster than ASGI for answers this small.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ from turnout.events.door.browser import FOLDER
 from turnout.events.door.count import Count
 from turnout.events.door.line import Arrival, Clock
 from turnout.events.door.message import Index, Judged, Limits
+from turnout.events.door.patience import Late, Patience
 from turnout.events.door.questions import Questions
 from turnout.events.door.request import Exchange, Gone, Request, Scope
 from turnout.events.door.route import Kind, Route
@@ -38,6 +40,9 @@ PROBLEMS_SAID_MAX = 100
 
 POST_ONLY = answer.refusal(405, "Send events with POST.", ("allow", "POST, OPTIONS"))
 GET_ONLY = answer.refusal(405, "Ask with GET.", ("allow", "GET, HEAD, OPTIONS"))
+LATE = answer.refusal(
+    503, "The request did not come in time; send the events again.", ("retry-after", "1")
+).closing()
 BROKEN = answer.refusal(500, "Turnout failed inside; send the events again.")
 
 log = structlog.get_logger()
@@ -68,6 +73,7 @@ class Collector:
         self._keys: dict[str, WriteKey] | None = None
         self._register = Register()
         self.strangers = Strangers()
+        self._patience = Patience()
         self._clock = Clock()
         self._count = Count()
         self._is_leaving = self._was_asked = False
@@ -120,6 +126,8 @@ class Collector:
                 self._was_asked = True
                 reply = reply.closing()
             exchange.response_bytes(reply.status, reply.headers, reply.body)
+        except Late:
+            exchange.response_bytes(LATE.status, LATE.headers, LATE.body)
         except (Gone, RSGIProtocolClosed, RSGIProtocolError):
             pass
         finally:
@@ -133,7 +141,7 @@ class Collector:
             return await self._answer_events(found, request)
         if method == "OPTIONS":
             return answer.preflight(request.header("access-control-request-headers") or "")
-        await request.discard()
+        await self._patience.wait(request.discard())
         if found.takes_events or found.kind is Kind.SDK_METRICS:
             return self._note_sdk_metrics() if method == "POST" else POST_ONLY
         if method not in ("GET", "HEAD"):
@@ -142,9 +150,9 @@ class Collector:
 
     async def _answer_events(self, found: Route, request: Request) -> Answer:
         try:
-            reply = await self._take_patiently(found, request)
+            reply = await self._patiently(self._take, found, request)
         except TurnoutError as error:
-            await request.discard()
+            await self._patience.wait(request.discard())
             reply = answer.for_error(error)
         except (Gone, RSGIProtocolClosed):
             raise
@@ -157,15 +165,17 @@ class Collector:
             meters.RETRIES.add()
         return reply
 
-    async def _take_patiently(self, found: Route, request: Request) -> Answer:
+    async def _patiently(
+        self, take: Callable[[Route, Request], Awaitable[Answer]], found: Route, request: Request
+    ) -> Answer:
         """Take the events of a key made this moment as well."""
         try:
-            return await self._take(found, request)
+            return await take(found, request)
         except UnknownKey as error:
             if not await self.strangers.are_late(error.key):
                 raise
         try:
-            return await self._take(found, request)
+            return await take(found, request)
         except UnknownKey as error:
             self.strangers.refuse(error.key)
             raise
@@ -175,7 +185,7 @@ class Collector:
         self._check_ready()
         # A stranger's body is not worth reading.
         named = self._register.named(request.header("authorization"))
-        raw = await request.body(self._body_bytes_max)
+        raw = await self._patience.wait(request.body(self._body_bytes_max))
         if found.kind is Kind.BATCH:
             judged = self._judge_batch(request, raw, named)
         else:
@@ -214,7 +224,7 @@ class Collector:
 
     async def _answer_question(self, found: Route, request: Request) -> Answer:
         if found.kind is Kind.PIXEL and request.scope.method == "GET":
-            return await self._take_pixel(found.name, request)
+            return await self._answer_pixel(found, request)
         if found.kind is Kind.READINESS:
             return self._readiness()
         if found.kind is Kind.METRICS:
@@ -222,14 +232,18 @@ class Collector:
         register = self._register if self._keys is not None else None
         return self._questions.answer(found, request, register)
 
-    async def _take_pixel(self, type_: str, request: Request) -> Answer:
+    async def _answer_pixel(self, found: Route, request: Request) -> Answer:
         """The image comes back whatever becomes of the event: nobody reads anything else."""
         try:
-            self._check_ready()
-            raw = pixel.event_bytes(request.query())
-            await self._keep(self._judge_single(request, raw, type_, None))
+            await self._patiently(self._take_pixel, found, request)
         except TurnoutError as error:
             meters.REQUESTS.add(str(answer.for_error(error).status))
+        return answer.PIXEL
+
+    async def _take_pixel(self, found: Route, request: Request) -> Answer:
+        self._check_ready()
+        raw = pixel.event_bytes(request.query())
+        await self._keep(self._judge_single(request, raw, found.name, None))
         return answer.PIXEL
 
     def _readiness(self) -> Answer:

@@ -64,8 +64,12 @@ OBJECT_OR_NULL = b"{n"
 
 _decode = msgspec.json.Decoder(Event).decode
 _decode_flawed = msgspec.json.Decoder(Flawed).decode
-_decode_members = msgspec.json.Decoder(dict[str, Raw]).decode
-_decode_any = msgspec.json.Decoder().decode
+_FIELDS = msgspec.structs.fields(Event)
+# The same members as they were sent, whatever they are: an event may have a million others.
+_Members = msgspec.defstruct(
+    "_Members", [(each.name, Raw, field(default=ABSENT, name=each.encode_name)) for each in _FIELDS]
+)
+_decode_members = msgspec.json.Decoder(_Members).decode
 _encode = msgspec.json.Encoder().encode
 
 
@@ -111,7 +115,9 @@ def _parse_members(raw: bytes | Raw) -> Event:
     """Without the members whose values have a wrong type."""
     kept: dict[str, Raw] = {}
     reason = None
-    for name, value in _decode_members(raw).items():
+    members = _decode_members(raw)
+    for each in _FIELDS:
+        name, value = each.encode_name, getattr(members, each.name)
         try:
             _decode(b"{%b:%b}" % (_encode(name), value))
         except msgspec.ValidationError:
@@ -126,7 +132,7 @@ def _flaw(name: str, value: Raw) -> str | None:
     """What a member of a wrong type does to its event; most are as good as absent."""
     if name in OBJECTS and memoryview(value)[0] not in OBJECT_OR_NULL:
         return "not_an_object"
-    if name in IDS and isinstance(_decode_any(value), str):
+    if name in IDS and memoryview(value)[0] == ord('"'):
         return "too_large"
     return None
 

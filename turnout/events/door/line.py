@@ -24,6 +24,8 @@ from turnout.events.door.event import ABSENT, Event, Id, text_of
 
 # So much of a refused event is kept for whoever looks into it.
 HEAD_BYTES_MAX = 4096
+# No time is longer; what is longer would be repeated in each line of a batch.
+TIME_CHARS_MAX = 100
 # What such a head may not show: credentials, and addresses that are not to be kept whole.
 SECRET = re.compile(rb'("writeKey"\s*:\s*)"(?:[^"\\]|\\.)*"')
 ADDRESS = re.compile(rb'("ip"\s*:\s*)"(?:[^"\\]|\\.)*"')
@@ -110,7 +112,8 @@ class LineMaker:
         self._always = sender.is_personal or bool(under)
         self._tails: dict[str, bytes] = {}
         self._short = b'%b,"received_at":"%b"' % (sender.place, arrival.received_at)
-        sent = encode(sent_at) if isinstance(sent_at, str) else b"null"
+        is_time = isinstance(sent_at, str) and len(sent_at) <= TIME_CHARS_MAX
+        sent = encode(sent_at) if is_time else b"null"
         self._middle = b'%b,"sent_at":%b' % (self._short, sent)
 
     def id_of(self, message_id: Id) -> str:
@@ -187,9 +190,12 @@ class LineMaker:
 
 def _laid_over(under: Any, over: Any) -> Any:
     """Both, deep; where both say something, `over` wins. Values keep their bytes."""
-    below, above = _members_of(under), _members_of(over)
-    if not below or not above:
-        return under if over is None or _is_null(over) else over
+    if over is None or _is_null(over):
+        return under
+    above = _members_of(over)
+    below = _members_of(under) if above else {}
+    if not below:
+        return over
     merged: dict[str, Any] = {**below}
     for name, value in above.items():
         merged[name] = _laid_over(below[name], value) if name in below else value

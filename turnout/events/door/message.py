@@ -7,9 +7,9 @@ and never takes its batch along; so does a repeat of an event that is in the jou
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 from msgspec import Raw, Struct
@@ -24,7 +24,13 @@ DEPTH_MAX = 64
 PROPERTIES_MAX = 10_000
 # A shorter event has no room for more members than that.
 MEMBER_BYTES_MIN = 5
+# What an envelope says for all its events is laid under each of them: a small body must not become
+# gigabytes of lines.
+SHARED_BYTES_MAX = 16 * 1024 * 1024
 NOTHING_UNDER: Mapping[str, Raw] = {}
+
+
+Decoded = TypeVar("Decoded")
 
 
 class Batch(Struct, rename="camel"):
@@ -158,33 +164,17 @@ _decode_sizes = msgspec.json.Decoder(Sizes).decode
 
 def parse_batch(body: bytes) -> Batch:
     """The envelope in `body`; `BadRequest` when it is not an object with a list `batch`."""
-    body = wire.plain(body)
-    try:
-        try:
-            return _decode_batch(body)
-        except msgspec.ValidationError:
-            raise
-        except (msgspec.DecodeError, RecursionError):
-            return _decode_batch(wire.mend(body))
-    except msgspec.ValidationError:
-        raise BadRequest("The body must be a JSON object with a list named 'batch'.") from None
-    except msgspec.DecodeError:
-        raise BadRequest("The body is not JSON.") from None
+    _, batch = _decoded(
+        wire.plain(body),
+        _decode_batch,
+        "The body must be a JSON object with a list named 'batch'.",
+    )
+    return batch
 
 
 def parse_single(body: bytes) -> tuple[bytes, Event]:
     """The body, mended where needed, and the event it is; `BadRequest` when it is not an object."""
-    body = wire.plain(body).strip()
-    try:
-        try:
-            return body, events.parse(body)
-        except (msgspec.DecodeError, RecursionError):
-            body = wire.mend(body)
-            return body, events.parse(body)
-    except msgspec.ValidationError:
-        raise BadRequest("The body must be a JSON object.") from None
-    except msgspec.DecodeError:
-        raise BadRequest("The body is not JSON.") from None
+    return _decoded(wire.plain(body).strip(), events.parse, "The body must be a JSON object.")
 
 
 def key_in(batch: Batch) -> Any:
@@ -213,7 +203,13 @@ def judge_batch(
         raise BodyTooLarge(
             f"The batch has {len(batch.batch)} events; send at most {limits.batch_events_max}."
         )
-    judged = Judged(arrival, limits, batch.sent_at, _shared_parts(batch))
+    shared = _shared_parts(batch)
+    shared_bytes = sum(len(memoryview(part)) for part in shared.values())
+    if shared_bytes * len(batch.batch) > SHARED_BYTES_MAX:
+        raise BodyTooLarge(
+            "The batch's context and integrations are too large to be those of each of its events."
+        )
+    judged = Judged(arrival, limits, batch.sent_at, shared)
     for raw_event in batch.batch:
         raw = bytes(raw_event)
         try:
@@ -241,6 +237,22 @@ def judge_single(  # noqa: PLR0913 - what a batch brings along stands apart here
     judged.take(raw, event, type_)
     judged.sift(index)
     return judged
+
+
+def _decoded(body: bytes, decode: Callable[[bytes], Decoded], wanted: str) -> tuple[bytes, Decoded]:
+    """`body`, mended where needed, and what it is; `BadRequest` says what is `wanted`."""
+    try:
+        try:
+            return body, decode(body)
+        except msgspec.ValidationError:
+            raise
+        except (msgspec.DecodeError, RecursionError):
+            body = wire.mend(body)
+            return body, decode(body)
+    except msgspec.ValidationError:
+        raise BadRequest(wanted) from None
+    except (msgspec.DecodeError, RecursionError):
+        raise BadRequest("The body is not JSON.") from None
 
 
 def _size_problem(raw: bytes, openings: int, limits: Limits) -> str | None:

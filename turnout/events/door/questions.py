@@ -42,7 +42,7 @@ class Questions:
         return answer.NOT_HERE
 
     def _meters(self, request: Request) -> Answer:
-        is_forwarded = any(request.header(name) for name in ("x-forwarded-for", "forwarded"))
+        is_forwarded = any(request.header(name) is not None for name in meters.FORWARDED)
         if not meters.may_read(
             peer=str(address.parse(request.scope.client)),
             is_forwarded=is_forwarded,

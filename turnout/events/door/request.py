@@ -13,6 +13,10 @@ from turnout.events.door.packing import Unpacker
 
 # A refused body is still read so far, or its sender would see a broken connection, no answer.
 DRAIN_BYTES_MAX = 64 * 1024 * 1024
+# More than all proxies on the way write down.
+HOPS_CHARS_MAX = 1_000
+# What programs call themselves is shorter; the whole of it goes into each event of a batch.
+USER_AGENT_CHARS_MAX = 1_000
 # As many as anyone needs in an image's address.
 QUERY_FIELDS_MAX = 1_000
 
@@ -95,11 +99,13 @@ class Request:
     def ip(self) -> str:
         """The address of whoever sent it; '' when it cannot be known."""
         hops = self._every("x-forwarded-for") if self._trusted else ""
+        if len(hops) > HOPS_CHARS_MAX:
+            hops = hops[-HOPS_CHARS_MAX:].partition(",")[2]
         return address.of_sender(self.scope.client, hops, self._trusted)
 
     def user_agent(self) -> str:
         """What the sender's program calls itself."""
-        return self.header("user-agent") or ""
+        return (self.header("user-agent") or "")[:USER_AGENT_CHARS_MAX]
 
     def scheme(self) -> str:
         """How the sender reached us: by http or https."""
@@ -143,13 +149,18 @@ class Request:
 
     async def _unpacked(self, encoding: str, bytes_max: int, announced: int) -> bytes:
         unpacker = Unpacker(encoding, bytes_max)
-        try:
-            while not self._is_read:
-                unpacker.add(await self._piece())
-        except BodyTooLarge:
-            raise BodyTooLarge(_too_large(bytes_max)) from None
+        packed = bytearray()
+        while not self._is_read:
+            packed += await self._piece()
+            if len(packed) > bytes_max:
+                raise BodyTooLarge(_too_large(bytes_max))
         if 0 <= announced != self._taken_bytes:
             raise Gone
+        # Only now: who sends a few bytes and then waits would have us keep megabytes for each.
+        try:
+            unpacker.add(bytes(packed))
+        except BodyTooLarge:
+            raise BodyTooLarge(_too_large(bytes_max)) from None
         return unpacker.body()
 
     async def _piece(self) -> bytes:

@@ -11,8 +11,8 @@ from enum import Enum
 
 from turnout.events.door.event import TYPES
 
-# Prefixes differ from site to site; as many paths as these are remembered.
-REMEMBERED_MAX = 1_000
+# Prefixes differ from site to site; as many paths as these are remembered, and no longer ones.
+REMEMBERED_MAX, REMEMBERED_CHARS_MAX = 1_000, 200
 
 
 class Kind(Enum):
@@ -72,7 +72,8 @@ def find(path: str) -> Route:
     route = _remembered.get(path)
     if route is None:
         route = _find(path.rstrip("/"))
-        if route.kind in (Kind.BATCH, Kind.SINGLE) and len(_remembered) < REMEMBERED_MAX:
+        has_room = len(_remembered) < REMEMBERED_MAX and len(path) <= REMEMBERED_CHARS_MAX
+        if route.takes_events and has_room:
             _remembered[path] = route
     return route
 

@@ -31,4 +31,6 @@ def settings(key: str, place: str, scheme: str) -> Answer:
         # Without this, browsers would send their metrics to Segment.
         "metrics": {"host": api_host, "sampleRate": SAMPLE_RATE if scheme == "https" else 0},
     }
-    return Answer(200, msgspec.json.encode(body), [answer.JSON, answer.FIVE_MINUTES])
+    return Answer(
+        200, msgspec.json.encode(body), [answer.JSON, answer.FIVE_MINUTES, answer.BY_ORIGIN]
+    )

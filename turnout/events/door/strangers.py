@@ -17,6 +17,8 @@ WAIT_S = 2.0
 WAITING_MAX = 1_000
 # Keys that stay unknown, as far as they are remembered: none of them is waited for twice.
 REFUSED_MAX = 10_000
+# No key of ours is longer, so whoever brings such a one need not be remembered, nor wait.
+KEY_CHARS_MAX = 200
 
 
 class Strangers:
@@ -33,7 +35,7 @@ class Strangers:
 
         Raises `JournalUnavailable` when they cannot be read in time.
         """
-        if not key or not self._is_served or key in self._refused:
+        if not 0 < len(key) <= KEY_CHARS_MAX or not self._is_served or key in self._refused:
             return False
         if len(self._waiting) >= WAITING_MAX:
             raise JournalUnavailable("Too many unknown write keys at once; try again in a moment.")
@@ -50,7 +52,7 @@ class Strangers:
 
     def refuse(self, key: str) -> None:
         """Remember that `key` was not among the keys read after it was used."""
-        if len(self._refused) < REFUSED_MAX:
+        if len(self._refused) < REFUSED_MAX and len(key) <= KEY_CHARS_MAX:
             self._refused.add(key)
 
     def take(self) -> list[asyncio.Future[None]]:

@@ -25,7 +25,8 @@ ESCAPE = re.compile(
 # cost the square of its length.
 STRING = rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)'
 NOT_A_NUMBER = re.compile(STRING + rb"|(?P<bad>-?Infinity|NaN)", re.DOTALL)
-BRACKET = re.compile(STRING + rb"|[\[\]{}]", re.DOTALL)
+# Brackets in a row are one match: a body may be nothing else.
+BRACKETS = re.compile(STRING + rb"|[\[{]+|[\]}]+", re.DOTALL)
 
 
 def plain(body: bytes) -> bytes:
@@ -45,18 +46,20 @@ def plain(body: bytes) -> bytes:
 
 def mend(body: bytes) -> bytes:
     """`body` with NaN and Infinity as null, and with nothing nested deeper than `DEPTH_KEPT`."""
-    return _prune(NOT_A_NUMBER.sub(_number_mended, body))
+    if b"NaN" in body or b"Infinity" in body:
+        body = NOT_A_NUMBER.sub(_number_mended, body)
+    return _prune(body) if body.count(b"{") + body.count(b"[") > DEPTH_KEPT else body
 
 
 def depth(raw: bytes) -> int:
     """How deep the JSON in `raw` is nested."""
     deepest = now = 0
-    for token in BRACKET.findall(raw):
-        if token in b"{[":
-            now += 1
+    for token in BRACKETS.findall(raw):
+        if token[0] in b"{[":
+            now += len(token)
             deepest = max(deepest, now)
-        elif token in b"]}":
-            now -= 1
+        elif token[0] in b"]}":
+            now -= len(token)
     return deepest
 
 
@@ -80,14 +83,17 @@ def _prune(body: bytes) -> bytes:
     """Each object or array that begins below `DEPTH_KEPT` becomes null."""
     kept: list[bytes] = []
     now = cut_from = copied_to = 0
-    for match in BRACKET.finditer(body):
-        if match[0] in b"{[":
-            now += 1
-            if now == DEPTH_KEPT + 1:
-                cut_from = match.start()
-        elif match[0] in b"]}":
-            if now == DEPTH_KEPT + 1:
+    for match in BRACKETS.finditer(body):
+        token = match[0]
+        if token[0] in b"{[":
+            if now <= DEPTH_KEPT < now + len(token):
+                cut_from = match.start() + DEPTH_KEPT - now
+            now += len(token)
+        elif token[0] in b"]}":
+            if now - len(token) <= DEPTH_KEPT < now:
                 kept += (body[copied_to:cut_from], b"null")
-                copied_to = match.end()
-            now -= 1
+                copied_to = match.start() + now - DEPTH_KEPT
+            now -= len(token)
+    if now > DEPTH_KEPT:  # never closed, so no JSON, but shallow enough to be told so
+        return b"".join([*kept, body[copied_to:cut_from]])
     return b"".join([*kept, body[copied_to:]])
