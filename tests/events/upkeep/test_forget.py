@@ -14,6 +14,7 @@ from turnout.events.journal import segment
 from turnout.events.upkeep.forget import forget
 from turnout.events.upkeep.forget.mention import mention_pattern
 from turnout.events.upkeep.forget.receipt import id_hash
+from turnout.events.upkeep.forget.subjects import with_devices
 from turnout.events.upkeep.replay import replay
 
 # Too random for any compression to hide it.
@@ -210,3 +211,28 @@ def test_nobody_named_is_refused(house: House) -> None:
 def test_a_head_names_somebody_only_as_a_whole(id_: str, head: str, is_named: bool) -> None:
     pattern = mention_pattern([id_] if id_ else [])
     assert bool(re.search(pattern, head)) == is_named
+
+
+def test_what_comes_meanwhile_is_neither_erased_nor_lost(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    live(house)
+
+    def as_more_comes(*given: Any) -> Any:
+        house.receive(track("late-alice", userId=ALICE), track("late-bob", userId="bob"))
+        return with_devices(*given)
+
+    monkeypatch.setitem(forget.__globals__, "with_devices", as_more_comes)
+    keep_up(house, forget, users=[ALICE])
+    house.load()
+    ids = {row["id"] for row in house.rows("SELECT id FROM analytics.tracks")}
+    assert {"late-alice", "late-bob"} <= ids
+
+
+def test_what_an_attempt_that_was_cut_off_left_behind_is_erased(house: House) -> None:
+    live(house)
+    [path, *_] = segment.segments(house.journal_folder)
+    path.with_name(f"20200101T000000.000000Z-1{segment.SUFFIX}.part").write_bytes(path.read_bytes())
+    keep_up(house, forget, users=[ALICE])
+    house.warehouse.compact()
+    assert everywhere(house, ALICE) == []

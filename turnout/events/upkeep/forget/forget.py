@@ -65,7 +65,7 @@ def _erase(
 ) -> tuple[Erased, dict[str, int]]:
     eraser = _eraser(work, subjects)
     try:
-        found = eraser.erase(since_s, work.tell)
+        found = eraser.erase(work.loader.positions, since_s, work.tell)
     finally:
         eraser.close()
     work.tell("Erasing from the warehouse", 0, 0)

@@ -25,6 +25,8 @@ from turnout.events.upkeep.forget.subjects import Subjects
 from turnout.events.upkeep.past import Piece
 from turnout.events.upkeep.upkeep import Tell
 
+# A file being written anew; only one cut off stays behind.
+PART = ".part"
 PIECE_BYTES = 16 * 1024 * 1024
 # A collector looks every second whether it is asked to begin a new file.
 CLOSED_WITHIN_S = 20.0
@@ -92,12 +94,19 @@ class LineEraser:
         found.files = len(files)
         return found
 
-    def erase(self, since_s: float, tell: Tell) -> Erased:
-        """Erase them from every closed file written to after `since_s` (seconds since 1970)."""
+    def erase(self, positions: Mapping[str, int], since_s: float, tell: Tell) -> Erased:
+        """Erase them from every file written to after `since_s` (seconds since 1970).
+
+        Only from files that are closed and loaded to their end, by `positions`. One that was begun
+        meanwhile may be neither: written anew, it would lose what its writer adds, or what the
+        loader has not read.
+        """
+        for left_over in self._folder.glob(f"*{segment.SUFFIX}{PART}"):
+            left_over.unlink()
         paths = [
             path
             for path in segment.segments(self._folder)
-            if _is_done(path) and path.stat().st_mtime >= since_s
+            if _is_loaded(path, positions) and path.stat().st_mtime >= since_s
         ]
         found = Erased()
         for number, path in enumerate(paths):
@@ -110,7 +119,7 @@ class LineEraser:
         pieces = past.pieces_of(path, size, bytes_max=PIECE_BYTES)
         if not any(self._has_some(piece) for piece in pieces):
             return
-        part = path.with_name(f"{path.name}.part")
+        part = path.with_name(f"{path.name}{PART}")
         length = 0
         with part.open("wb") as file:
             os.fchmod(file.fileno(), 0o600)
@@ -160,6 +169,12 @@ def _names_somebody() -> str:
 
 def _as_rows(ids: tuple[str, ...]) -> pa.Table:
     return pa.table({"id": pa.array(ids, pa.string())})
+
+
+def _is_loaded(path: Path, positions: Mapping[str, int]) -> bool:
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        return segment.is_closed(file.fileno()) and positions.get(path.name, 0) >= size
 
 
 def _is_done(path: Path) -> bool:
