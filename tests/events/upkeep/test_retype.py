@@ -81,6 +81,45 @@ def test_what_does_not_fit_is_rescued_and_noted(house: House) -> None:
     assert discards(house) == []
 
 
+def test_values_of_further_spellings_stay_rescued(house: House) -> None:
+    press(house, **{"n": True, "N": [1, 2], "n.": "x"})
+    house.load()
+    for type_ in ("float", "integer", "boolean"):
+        change(house, type_)
+        [left] = rescued(house)
+        kept = [*left.values(), *filter(None, values(house))]
+        assert sorted(map(str, kept)) == ["True", "[1, 2]", "x"], type_
+    assert values(house) == [True]
+
+
+def test_columns_named_like_what_is_worked_with_are_retyped(house: House) -> None:
+    names = ("stored", "brought", "fits", "key", "rescued", "misfit", "t")
+    press(house, n="one", **dict.fromkeys(names, "5"))
+    house.load()
+    for name in ("n", *names):
+        keep_up(house, retype, column=f"analytics.pressed.{name}", type="integer")
+    columns = ", ".join(names)
+    assert house.row(f"SELECT n, {columns} FROM analytics.pressed") == {
+        "n": None,
+        **dict.fromkeys(names, 5),
+    }
+    assert rescued(house) == [{"n": "one"}]
+
+
+def test_names_that_have_been_given_an_underscore_are_retyped_too(house: House) -> None:
+    press(house, **{"order": "5", "2fa": "true"})
+    house.load()
+    change(house, "integer", "analytics.pressed._order")
+    change(house, "boolean", "analytics.pressed._2fa")
+    assert house.row("SELECT _order, _2fa FROM analytics.pressed") == {"_order": 5, "_2fa": True}
+
+
+def test_a_text_that_only_looks_like_json_is_quoted(house: House) -> None:
+    load_in_order(house, "NaN", "-Infinity", "5", '{"a":1}')
+    change(house, "json")
+    assert values(house) == ['"NaN"', '"-Infinity"', "5", '{"a":1}']
+
+
 def test_later_loads_keep_to_the_chosen_type(house: House) -> None:
     load_in_order(house, 1, 2.5)
     assert house.types("pressed")["n"] == "float"

@@ -8,7 +8,6 @@ reaches. All in one transaction, in the engine.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -46,6 +45,8 @@ WORDS = {
 RESPELLED = (Type.TIME, Type.FLOAT)
 PIECE_BYTES = 16 * 1024 * 1024
 MISFITS = "temp.retyped_misfits"
+# What the engine takes for JSON and no other program does.
+NO_JSON = r"\s*-?(?i:nan|inf|infinity)\s*"
 NUMBER = r"-?\d+(\.\d+)?([eE][+-]?\d+)?"
 
 
@@ -65,13 +66,12 @@ class Change:
 
 def retype(work: Upkeep, parameters: Mapping[str, Any]) -> Report:
     """Make the column `column` (schema.table.column) one of `type`."""
-    catalog = work.catalog()
-    table, column = _find(catalog, str(parameters["column"]))
     type_ = _type(str(parameters["type"]))
+    work.load_all()
+    table, column = _find(work.catalog(), str(parameters["column"]))
     if column.type is type_:
         return Report(f"{parameters['column']} is {parameters['type']} already.")
     work.tell("Reading what did not fit", 0, 0)
-    work.load_all()
     change = Change(table, column, Column(column.name, type_), _keys(work, table, column.name))
     try:
         misfits, rebuilt = _retype(work, change, work.exact())
@@ -128,7 +128,7 @@ def _find(catalog: Mapping[str, Mapping[str, Table]], name: str) -> tuple[Table,
             hint=f"It has: {', '.join(each.name for each in table.columns)}.",
         )
     own = layout.OWN_COLUMNS.get(table.name, layout.EVENT_COLUMNS)
-    if column_name.startswith("_") or any(each.name == column_name for each in own):
+    if any(each.name == column_name for each in own):
         raise BadRequest(f"{name} is one of Turnout's own columns; its type is fixed.")
     return table, column
 
@@ -155,16 +155,21 @@ def _path(spelling: str) -> Path:
 
 
 def _convert(transaction: Transaction, dialect: Dialect, change: Change) -> int:
-    """Alter the column; how many values do not fit their new type."""
+    """Alter the column; how many values do not fit their new type.
+
+    Into a row without a value comes the first of its rescued ones that fits.
+    """
     name = dialect.table(change.table.schema, change.table.name)
     column = dialect.identifier(change.old.name)
-    stored, rescued = _stored_sql(column, change.old.type), _rescued_sql(change)
-    value = value_sql(f"coalesce({stored}, {rescued})", change.new.type)
+    stored, brought = _stored_sql(column, change.old.type), _fitting_sql(change)
+    value = value_sql(f"coalesce({stored}, {brought})", change.new.type)
     transaction.execute(
         f"CREATE OR REPLACE TEMP TABLE {MISFITS} AS SELECT id, received_at, _source AS source, "
-        f"{stored} AS stored, ({value}) IS NOT NULL AS fits, {_kept_sql(change)} AS rescued "
-        f"FROM {name} WHERE ({stored} IS NOT NULL AND ({value}) IS NULL) "
-        f"OR ({stored} IS NULL AND {rescued} IS NOT NULL)"
+        f"{stored} AS stored, {brought} AS brought, ({value}) IS NOT NULL AS fits, "
+        f"CASE WHEN {stored} IS NULL THEN {_fitting_sql(change, is_key=True)} "
+        f"ELSE {_free_key_sql(change)} END AS key FROM {name} "
+        f"WHERE CASE WHEN {stored} IS NULL THEN {_has_rescued_sql(change)} "
+        f"ELSE ({value}) IS NULL END"
     )
     as_json = f"CAST({_json_sql(value)} AS JSON)" if change.new.type is Type.JSON else value
     transaction.execute(
@@ -190,21 +195,40 @@ def _stored_sql(column: str, type_: Type) -> str:
     return f"CAST({column} AS VARCHAR)"
 
 
-def _rescued_sql(change: Change) -> str:
-    texts = [f"json_extract_string(_rescued, {_pointer(key)})" for key in change.keys]
-    return f"coalesce({', '.join(texts)}, NULL)" if texts else "CAST(NULL AS VARCHAR)"
+def _rescued_sql(key: str) -> str:
+    return f"json_extract_string(_rescued, {_pointer(key)})"
 
 
-def _kept_sql(change: Change) -> str:
-    """`_rescued` without the column's own values; NULL when nothing is left."""
-    without = json.dumps(dict.fromkeys(change.keys))
-    merged = f"json_merge_patch(coalesce(_rescued, '{{}}'), {DIALECT.literal(without)})"
-    return f"nullif(CAST({merged} AS VARCHAR), '{{}}')"
+def _has_rescued_sql(change: Change) -> str:
+    parts = [f"{_rescued_sql(key)} IS NOT NULL" for key in change.keys]
+    return f"({' OR '.join(parts)})" if parts else "false"
+
+
+def _fitting_sql(change: Change, *, is_key: bool = False) -> str:
+    """Of a row's rescued values of the column, the first that fits; or its key."""
+    cases = "".join(
+        f" WHEN ({value_sql(_rescued_sql(key), change.new.type)}) IS NOT NULL "
+        f"THEN {DIALECT.literal(key) if is_key else _rescued_sql(key)}"
+        for key in change.keys
+    )
+    return f"CASE{cases} END" if cases else "CAST(NULL AS VARCHAR)"
+
+
+def _free_key_sql(change: Change) -> str:
+    """A spelling of the column under which a row has rescued nothing yet."""
+    free = _spelling(change.old.name)
+    while free in change.keys:
+        free += "_"
+    cases = "".join(
+        f" WHEN {_rescued_sql(key)} IS NULL THEN {DIALECT.literal(key)}" for key in change.keys
+    )
+    return f"CASE{cases} ELSE {DIALECT.literal(free)} END" if cases else DIALECT.literal(free)
 
 
 def _json_sql(text: str) -> str:
     """JSON out of a stored text: arrays and numbers as they are, other texts quoted."""
-    return f"CASE WHEN json_valid({text}) THEN {text} ELSE CAST(to_json({text}) AS VARCHAR) END"
+    is_json = f"json_valid({text}) AND NOT regexp_full_match({text}, '{NO_JSON}')"
+    return f"CASE WHEN {is_json} THEN {text} ELSE CAST(to_json({text}) AS VARCHAR) END"
 
 
 def _pointer(key: str) -> str:
@@ -213,20 +237,22 @@ def _pointer(key: str) -> str:
 
 def _move_rescued(transaction: Transaction, name: str, change: Change) -> None:
     """What fits now leaves `_rescued`; what was stored and does not fit goes there."""
-    key = change.keys[0] if change.keys else _spelling(change.old.name)
-    added = f"json_object({DIALECT.literal(key)}, {_json_of(change.old.type)})"
+    less = "json_merge_patch(t._rescued, json_object(misfit.key, NULL))"
+    added = f"json_object(misfit.key, {_json_of('misfit.stored', change.old.type)})"
     transaction.execute(
-        f"UPDATE {name} AS t SET _rescued = CASE WHEN fits THEN CAST(rescued AS JSON) "
-        f"ELSE json_merge_patch(coalesce(CAST(rescued AS JSON), '{{}}'), {added}) END "
-        f"FROM {MISFITS} AS m WHERE t.id = m.id AND (fits OR stored IS NOT NULL)"
+        f"UPDATE {name} AS t SET _rescued = CASE "
+        f"WHEN misfit.fits THEN CAST(nullif(CAST({less} AS VARCHAR), '{{}}') AS JSON) "
+        f"ELSE json_merge_patch(coalesce(t._rescued, '{{}}'), {added}) END "
+        f"FROM {MISFITS} AS misfit "
+        "WHERE t.id = misfit.id AND (misfit.fits OR misfit.stored IS NOT NULL)"
     )
 
 
-def _json_of(type_: Type) -> str:
+def _json_of(stored: str, type_: Type) -> str:
     """The stored value, of an older type, as JSON."""
     if type_ in (Type.INTEGER, Type.FLOAT, Type.BOOLEAN, Type.JSON):
-        return "CAST(CASE WHEN json_valid(stored) THEN stored ELSE to_json(stored) END AS JSON)"
-    return "to_json(stored)"
+        return f"CAST({_json_sql(stored)} AS JSON)"
+    return f"to_json({stored})"
 
 
 def _spelling(column: str) -> str:
@@ -240,8 +266,8 @@ def _move_discards(transaction: Transaction, dialect: Dialect, change: Change) -
     mine = "table_name = ? AND column_name = ?"
     place = [change.label, change.old.name]
     transaction.execute(
-        f"DELETE FROM {discards} WHERE {mine} AND row_id IN "
-        f"(SELECT id FROM {MISFITS} WHERE fits OR stored IS NOT NULL)",
+        f"DELETE FROM {discards} WHERE {mine} AND (row_id, column_value) IN "
+        f"(SELECT (id, brought) FROM {MISFITS} WHERE fits)",
         place,
     )
     known = ", ".join(map(DIALECT.literal, REASONS.values()))
