@@ -132,7 +132,7 @@ class Machine:
 
     async def _take(self, journal: Journal, seen: Seen, ids: list[str]) -> None:
         self._ledger.note_sent(ids)
-        prints = seen.fingerprints("web", ids)
+        prints = seen.fingerprints("analytics/web", ids)
         known = seen.known(prints)
         lines = [
             (REPEAT % id_ if mark in known else LINE % (id_, id_)).encode()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from turnout.events.door.message import (
     parse_batch,
     parse_single,
 )
+from turnout.events.journal.seen import Seen
 
 ARRIVAL = Arrival(
     Sender("alice-key", "web", "analytics"), 1_763_000_000_000, b"2025-11-13T02:13:20.000Z"
@@ -163,3 +165,13 @@ anything = st.recursive(
 def test_any_json_is_judged_event_by_event(events: list[Any], context: Any, sent: Any) -> None:
     judged = judge(*events, context=context, sentAt=sent)
     assert len(lines(judged)) == len(events)
+
+
+def test_a_source_may_bring_the_same_event_to_two_schemas(tmp_path: Path) -> None:
+    index = Seen(tmp_path, b"secret")
+    raw, event = parse_single(json.dumps(track(messageId="m-1")).encode())
+    for schema, duplicates in (("analytics", 0), ("staging", 0), ("analytics", 1)):
+        arrival = Arrival(Sender("key", "web", schema), ARRIVAL.received_ms, ARRIVAL.received_at)
+        judged = judge_single(raw, event, "track", arrival, LIMITS, index=index)
+        assert judged.duplicates == duplicates
+        index.add(judged.fingerprints)

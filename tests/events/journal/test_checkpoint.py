@@ -32,8 +32,13 @@ class Door:
         async def run() -> None:
             seen = self.seen if add else None
             journal = Journal(self.folder, segment_bytes_max=2**20, name="test", seen=seen)
-            lines = [b'{"id":"%b","type":"track","source":"web"}\n' % id_.encode() for id_ in ids]
-            await journal.append(lines, [self.seen.fingerprint("web", id_) for id_ in ids])
+            lines = [
+                b'{"id":"%b","type":"track","source":"web","schema":"analytics"}\n' % id_.encode()
+                for id_ in ids
+            ]
+            await journal.append(
+                lines, [self.seen.fingerprint("analytics/web", id_) for id_ in ids]
+            )
             await journal.close()
 
         asyncio.run(run())
@@ -43,7 +48,7 @@ class Door:
         self.checkpoint.take(self.seen)
 
     def knows(self, ids: Iterable[str]) -> list[bool]:
-        return [self.seen.has(self.seen.fingerprint("web", id_)) for id_ in ids]
+        return [self.seen.has(self.seen.fingerprint("analytics/web", id_)) for id_ in ids]
 
 
 def test_an_event_is_remembered_once_it_is_in_the_journal(tmp_path: Path) -> None:
@@ -114,9 +119,9 @@ def test_refused_and_foreign_lines_are_passed_over(tmp_path: Path) -> None:
         journal = Journal(tmp_path, segment_bytes_max=2**20, name="test")
         await journal.append(
             [
-                b'{"id":"1","source":"web","reason":"too_large","head":""}\n',
+                b'{"id":"1","source":"web","schema":"analytics","reason":"too_large","head":""}\n',
                 b"not ours\n",
-                b'{"id":"2","source":"web","duplicate":true}\n',
+                b'{"id":"2","source":"web","schema":"analytics","duplicate":true}\n',
             ]
         )
         await journal.close()
@@ -132,7 +137,7 @@ def test_what_is_torn_or_still_being_written_is_not_believed(tmp_path: Path) -> 
 
     async def run() -> list[bool]:
         journal = Journal(tmp_path, segment_bytes_max=2**20, name="test")
-        await journal.append([b'{"id":"open","source":"web"}\n'])
+        await journal.append([b'{"id":"open","source":"web","schema":"analytics"}\n'])
         door = Door(tmp_path)
         door.checkpoint.recover(door.seen)
         known = door.knows(["open"])
@@ -142,7 +147,7 @@ def test_what_is_torn_or_still_being_written_is_not_believed(tmp_path: Path) -> 
     assert asyncio.run(run()) == [False]
     [path] = segment.segments(tmp_path)
     with path.open("ab") as file:
-        file.write(b'{"id":"torn","source":"web"}\n')
+        file.write(b'{"id":"torn","source":"web","schema":"analytics"}\n')
     door = Door(tmp_path)
     door.checkpoint.recover(door.seen)
     assert door.knows(["open", "torn"]) == [True, False]
@@ -162,7 +167,8 @@ async def main():
     folder = Path(sys.argv[1])
     seen = DiesFirst(folder / "seen", bytes(32))
     journal = Journal(folder, segment_bytes_max=2**20, name="test", seen=seen)
-    await journal.append([b'{"id":"1","source":"web"}\\n'], [seen.fingerprint("web", "1")])
+    line = b'{"id":"1","source":"web","schema":"analytics"}\\n'
+    await journal.append([line], [seen.fingerprint("analytics/web", "1")])
 
 asyncio.run(main())
 """

@@ -21,6 +21,7 @@ from msgspec import Raw, Struct
 
 from turnout.events.door import address
 from turnout.events.door.event import ABSENT, Event, Id, text_of
+from turnout.events.journal.seen import scope_of
 
 # So much of a refused event is kept for whoever looks into it.
 HEAD_BYTES_MAX = 4096
@@ -41,7 +42,7 @@ _decode_text = msgspec.json.Decoder(str).decode
 class Sender:
     """A write key's side of every line: the key, where its events belong, encoded once."""
 
-    __slots__ = ("ip", "is_personal", "key", "place", "source")
+    __slots__ = ("ip", "is_personal", "key", "place", "scope", "source")
 
     def __init__(
         self, key: str, source: str, schema: str, *, ip: str = "truncate", is_personal: bool = False
@@ -53,6 +54,7 @@ class Sender:
         """
         self.key = key
         self.source = source
+        self.scope = scope_of(source, schema)
         self.ip = ip
         self.is_personal = is_personal
         self.place = encode({"source": source, "schema": schema})[1:-1]

@@ -61,8 +61,8 @@ class Limits:
 class Index(Protocol):
     """What the door remembers of earlier events; see `seen.Seen`."""
 
-    def fingerprints(self, source: str, ids: Iterable[str]) -> list[int]:
-        """What stands for each message of `source`."""
+    def fingerprints(self, scope: str, ids: Iterable[str]) -> list[int]:
+        """What stands for each message within `scope`."""
 
     def known(self, fingerprints: Iterable[int]) -> set[int]:
         """Those whose events are in the journal."""
@@ -134,7 +134,7 @@ class Judged:
     def sift(self, index: Index | None) -> None:
         """Once, when all are taken: what repeats an earlier event keeps no more than its id."""
         ids = self._ids
-        prints = [] if index is None else index.fingerprints(self._arrival.sender.source, ids)
+        prints = [] if index is None else index.fingerprints(self._arrival.sender.scope, ids)
         known = index.known(prints) if index is not None else set()
         if known or len(set(ids)) < len(ids):
             self._set_repeats_aside(prints or ids, known)

@@ -19,7 +19,7 @@ import msgspec
 import structlog
 
 from turnout.events.journal import journal, segment
-from turnout.events.journal.seen import Seen
+from turnout.events.journal.seen import Seen, scope_of
 
 FILE_NAME = "checkpoint.json"
 EVERY_S = 10.0
@@ -42,6 +42,7 @@ class Line(msgspec.Struct, frozen=True):
 
     id: str
     source: str
+    schema: str
     reason: str | None = None
 
 
@@ -133,7 +134,7 @@ def _fingerprints(seen: Seen, lines: list[bytes]) -> Iterator[int]:
         except msgspec.DecodeError:
             continue  # not ours to judge: the loader will
         if head.reason is None:
-            yield seen.fingerprint(head.source, head.id)
+            yield seen.fingerprint(scope_of(head.source, head.schema), head.id)
 
 
 def _read(path: Path) -> Note | None:

@@ -35,7 +35,7 @@ SLOTS_MAX = 1 << 27  # 1 GiB
 GROWTH_MAX = 8
 # Beyond this the oldest goes early. 960 million events, and the door remembers fewer days.
 TABLES_MAX = 12
-SOURCES_REMEMBERED_MAX = 1_000
+SCOPES_REMEMBERED_MAX = 1_000
 
 log = structlog.get_logger()
 
@@ -48,16 +48,16 @@ class Seen:
         self._folder = folder
         self._keep_ms = keep_days * DAY_MS
         self._key = hashlib.blake2b(secret, digest_size=32, person=b"turnout.seen").digest()
-        self._begun = lru_cache(SOURCES_REMEMBERED_MAX)(self._begin)
+        self._begun = lru_cache(SCOPES_REMEMBERED_MAX)(self._begin)
         self._tables: list[Slots] = []  # newest first
         self._asked: tuple[tuple[memoryview[int], int], ...] = ()
         self._is_full = self._is_stuck = False
         self.has_gaps = False
         self.tend()
 
-    def fingerprint(self, source: str, id_: str) -> int:
-        """What stands for the message `id_` of `source`."""
-        digest = self._begun(source).copy()
+    def fingerprint(self, scope: str, id_: str) -> int:
+        """What stands for the message `id_` within `scope`."""
+        digest = self._begun(scope).copy()
         digest.update(id_.encode())
         return int.from_bytes(digest.digest())
 
@@ -65,9 +65,9 @@ class Seen:
         """Whether that event is in the journal already."""
         return slots.has(self._asked, fingerprint)
 
-    def fingerprints(self, source: str, ids: Iterable[str]) -> list[int]:
-        """What stands for each of these messages of `source`."""
-        begun, number = self._begun(source).copy, int.from_bytes
+    def fingerprints(self, scope: str, ids: Iterable[str]) -> list[int]:
+        """What stands for each of these messages within `scope`."""
+        begun, number = self._begun(scope).copy, int.from_bytes
         found = []
         for id_ in ids:
             digest = begun()
@@ -117,8 +117,8 @@ class Seen:
         """Of all tables, on the disk."""
         return sum(table.count * 8 for table in self._tables)
 
-    def _begin(self, source: str) -> hashlib.blake2b:
-        name = source.encode()
+    def _begin(self, scope: str) -> hashlib.blake2b:
+        name = scope.encode()
         return hashlib.blake2b(
             b"%d:%b" % (len(name), name), key=self._key, digest_size=FINGERPRINT_BYTES
         )
@@ -165,6 +165,11 @@ class Seen:
         path = self._folder / f"{number:08d}{SUFFIX}"
         self._tables = [Slots.create(path, count, now_ms), *self._tables]
         self._is_full = False
+
+
+def scope_of(source: str, schema: str) -> str:
+    """Where an id means one event: a source may have keys that bring it to several schemas."""
+    return f"{schema}/{source}"
 
 
 def _next_count(count: int, fill: float, age_ms: int, period_ms: float) -> int:
