@@ -76,3 +76,10 @@ def test_a_committed_change_survives_a_power_cut(state: State) -> None:
     with state.connect() as connection:
         assert connection.execute(sa.text("PRAGMA synchronous")).scalar() == 2
         assert connection.execute(sa.text("PRAGMA journal_mode")).scalar() == "wal"
+
+
+def test_an_error_keeps_the_values_of_its_statement_to_itself(state: State) -> None:
+    statement = sa.text("UPDATE nowhere SET key = :key")
+    with pytest.raises(sa.exc.OperationalError) as error, state.begin() as connection:
+        connection.execute(statement, {"key": "a write key"})
+    assert "a write key" not in str(error.value)

@@ -11,7 +11,8 @@ State: TypeAlias = sa.Engine
 
 def open_state(url: str) -> State:
     """An engine for `url`. Several processes may hold the same SQLite file open."""
-    engine = sa.create_engine(url)
+    # An error tells its statement's values otherwise, and they are keys and hashes of tokens.
+    engine = sa.create_engine(url, hide_parameters=True)
     if engine.dialect.name == "sqlite":
         sa.event.listen(engine, "connect", _prepare_sqlite)
     return engine
