@@ -417,6 +417,21 @@ def test_the_ancestors_join_runs_as_written(house: House) -> None:
     assert house.rows(sql) == [{"company_uuid": "acme"}]
 
 
+def test_a_key_that_is_there_twice_costs_no_event(house: House) -> None:
+    house.receive(track("a", properties={"n": 1}))
+    [block] = [path.read_bytes() for path in house.journal_folder.glob("*.ndjson")]
+    [line] = [line for line in block.splitlines() if b'"a"' in line]
+    twice = line.replace(b'{"n": 1}', b'{"x":null,"x":"said","n":[{"y":1,"y":2}]}')
+    assert twice != line
+    house.keep([twice.replace(b'"a"', b'"b"') + b"\n"])
+    load = house.load()
+    assert (load.received, load.stored, load.rejected) == (2, 2, 0)
+    assert house.value("SELECT x FROM analytics.pressed_big_button WHERE id = 'b'") == "said"
+    assert house.value("SELECT _rescued FROM analytics.pressed_big_button WHERE id = 'b'") == (
+        '{"n":[{"y":2}]}'
+    )
+
+
 def test_what_the_door_knew_already_is_counted_as_a_duplicate(house: House) -> None:
     house.receive(track("a"))
     known: dict[str, Any] = {"id": "a", "source": "web", "schema": "analytics"}
