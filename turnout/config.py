@@ -145,7 +145,7 @@ class Metrics(Struct, frozen=True, forbid_unknown_fields=True):
     token: Annotated[
         str,
         Meta(
-            description="Bearer token that opens /metrics to other machines; empty means to none.",
+            description="Bearer token for /metrics; while it is empty, only this machine may ask.",
             extra={"secret": True},
         ),
     ] = ""

@@ -1,4 +1,4 @@
-"""Who may read the meters: this machine, or whoever holds the token."""
+"""Who may read the meters: whoever holds the token, or, while there is none, this machine."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import hmac
 import ipaddress
 
 REFUSAL = (
-    "Metrics are for this machine, or for whoever sends the token of [metrics] in turnout.toml as "
-    "'Authorization: Bearer <token>'."
+    "Metrics are for whoever sends the token of [metrics] in turnout.toml as "
+    "'Authorization: Bearer <token>'; while none is set there, for this machine."
 )
 
 # What proxies add, each its own choice of these.
@@ -21,13 +21,15 @@ def may_read(*, peer: str, is_forwarded: bool, authorization: str, token: str) -
     """Whether a request may see the meters.
 
     `peer` is the address it comes from, and `is_forwarded` says that it has one of the headers
-    `FORWARDED`: a proxy on this machine passes on requests from anywhere. An empty `token`
-    opens to nobody.
+    `FORWARDED`: a proxy on this machine passes on requests from anywhere. Some add no header,
+    so once there is a `token`, it alone decides.
     """
+    if not token:
+        return not is_forwarded and _is_loopback(peer)
     scheme, _, given = authorization.partition(" ")
-    if token and scheme.lower() == "bearer":
-        return hmac.compare_digest(given.strip().encode(), token.encode())
-    return not is_forwarded and _is_loopback(peer)
+    return scheme.lower() == "bearer" and hmac.compare_digest(
+        given.strip().encode(), token.encode()
+    )
 
 
 def _is_loopback(peer: str) -> bool:

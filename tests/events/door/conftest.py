@@ -35,14 +35,14 @@ class Paper:
 class Door:
     """A collector without a server, and what it wrote."""
 
-    def __init__(self, folder: Path, **settings: Any) -> None:
+    def __init__(self, folder: Path, *, token: str = "metrics-token", **settings: Any) -> None:
         self.seen = Seen(folder / "seen", b"secret")
         self.paper = Paper(self.seen)
         self.collector = Collector(
             cast("Journal", self.paper),
             config.Collector(**settings),
             self.seen,
-            metrics=config.Metrics(token="metrics-token"),
+            metrics=config.Metrics(token=token),
             browser_folder=folder / "browser",
         )
         self.open()
