@@ -5,6 +5,8 @@ Every source's schema has the core tables; `_turnout` keeps the books about load
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from turnout.warehouse import Column, Table, Type
 
 KEY = ("id",)
@@ -178,6 +180,18 @@ def core_tables(schema: str) -> list[Table]:
 def event_table(schema: str, name: str) -> Table:
     """The table of one track event, before its properties."""
     return Table(schema, name, EVENT_COLUMNS, KEY)
+
+
+def event_schemas(catalog: Mapping[str, Mapping[str, Table]]) -> list[str]:
+    """The schemas of `catalog` that events land in: those that have all core tables.
+
+    A copied schema may have tables of such names; ours say where their rows are from.
+    """
+    return sorted(
+        schema
+        for schema, tables in catalog.items()
+        if OWN_COLUMNS.keys() <= tables.keys() and tables["tracks"].column("_source") is not None
+    )
 
 
 BOOK_TABLES = (OFFSETS, REJECTED, DUPLICATES, DISCARDS, SOURCE_COUNTS, NOTICES, RETYPED, LOADS)

@@ -65,7 +65,8 @@ def _load(loader: Loader, follower: Follower, turns: Turns) -> float | None:
             meters.LOADS_FAILED.add()
             raise
         if unit is None:
-            follower.note("analytics", began)
+            for schema in loader.schemas:
+                follower.note(schema, began)
             return None
         log.info(
             "loaded", received=unit.received, stored=unit.stored, duplicates=unit.duplicates,

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
 
 from tests.events.house import House
+from turnout.config import Membership
 from turnout.errors import LoadFailed, WarehouseUnavailable
 from turnout.events import layout
 from turnout.events.door.line import Sender
@@ -453,3 +455,17 @@ def test_a_file_that_holds_nothing_but_damage_counts_as_no_event(house: House) -
     assert house.loader.load() is None
     assert house.loader.backlog_bytes() == 0
     assert house.value("SELECT count(*) FROM _turnout.rejected_events") == 0
+
+
+def test_every_schema_that_events_fill_is_as_new_as_what_was_loaded(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    house.receive(track("a"), sender=Sender("bob-key", "app", "mobile"))
+    house.load()
+    assert house.loader.schemas == ["analytics", "mobile", "turnout"]
+
+
+def test_what_a_copied_table_decides_is_only_as_new_as_the_copy(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    declared = Membership(table="userdata.companyperson", account="company_uuid", user="id")
+    loader = Loader(house.journal_folder, house.warehouse, declared)
+    assert loader.schemas == ["analytics"]

@@ -30,18 +30,24 @@ Catalog = Mapping[str, Mapping[str, Table]]
 class Identity:
     """Keeps the derived tables and the views over them. One load at a time."""
 
+    schema = tables.SCHEMA
+
     def __init__(self, dialect: Dialect, membership: Membership | None = None) -> None:
         """`membership` names the table that decides who belongs to which account, if one does."""
         self._dialect = dialect
         self._membership = membership or Membership()
         self._bases: dict[str, dict[str, Table]] = {}
 
+    @property
+    def reads_tables(self) -> bool:
+        """Whether a copied table says who belongs to which account."""
+        return bool(self._membership.table)
+
     def learn(self, catalog: Catalog) -> None:
         """Which schemas hold events, and what their base tables are."""
         self._bases = {
-            schema: {name: there[name] for name in BASES}
-            for schema, there in sorted(catalog.items())
-            if _holds_events(there)
+            schema: {name: catalog[schema][name] for name in BASES}
+            for schema in layout.event_schemas(catalog)
         }
 
     def open(self, warehouse: Warehouse, engine: Engine, catalog: Catalog) -> None:
@@ -133,11 +139,6 @@ class Identity:
         named = (declared.account, declared.user, declared.since, declared.until)
         columns = tuple(Column(column, Type.TEXT) for column in named if column)
         return [Table(schema, name, columns)]
-
-
-def _holds_events(there: Mapping[str, Table]) -> bool:
-    """A copied schema may have a table named `groups`; ours say where their rows are from."""
-    return all(name in there and there[name].column("_source") for name in BASES)
 
 
 def _reads_alike(before: Table, now: Table) -> bool:

@@ -97,6 +97,12 @@ class Loader:
         """How far each journal file is loaded: what `journal.retire` asks for."""
         return self._positions
 
+    @property
+    def schemas(self) -> list[str]:
+        """The schemas whose rows come from events alone: as new as what was loaded."""
+        found = layout.event_schemas(self._catalog)
+        return found if self._identity.reads_tables else [*found, self._identity.schema]
+
     def load(self, *, bytes_max: int = UNIT_BYTES_MAX) -> Load | None:
         """One unit in one transaction; None when the journal holds nothing new.
 

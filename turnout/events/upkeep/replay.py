@@ -20,7 +20,7 @@ from turnout.events.upkeep import past
 from turnout.events.upkeep.newest import rebuild_newest
 from turnout.events.upkeep.past import Piece, Selection
 from turnout.events.upkeep.rebuilding import Rebuilding
-from turnout.events.upkeep.upkeep import Report, Upkeep, event_schemas, find_table, now_utc
+from turnout.events.upkeep.upkeep import Report, Upkeep, find_table, now_utc
 from turnout.warehouse import Table
 
 PIECE_BYTES = 16 * 1024 * 1024
@@ -85,7 +85,7 @@ class _Replayer:
             self._rebuild(piece)
             done += piece.end - files.get(piece.file, 0)
             files[piece.file] = piece.end
-        for schema in event_schemas(self._catalog):
+        for schema in layout.event_schemas(self._catalog):
             if self._wanted.schema in (None, schema):
                 for calls in self._calls():
                     _rebuild_newest(work, schema, calls)
@@ -171,7 +171,7 @@ def _plan(work: Upkeep, wanted: Selection) -> Report:
 def _counted(work: Upkeep, wanted: Selection, reach: datetime) -> tuple[int, int]:
     """Rows of the chosen events received since `reach`, and before."""
     catalog = work.catalog()
-    schemas = [wanted.schema] if wanted.schema else event_schemas(catalog)
+    schemas = [wanted.schema] if wanted.schema else layout.event_schemas(catalog)
     tables = [wanted.table] if wanted.table else list(layout.BASES.values())
     conditions = ["true"]
     values: list[Any] = [reach.replace(tzinfo=None)]

@@ -71,20 +71,10 @@ class Report:
     erased: bool = False
 
 
-def event_schemas(catalog: Mapping[str, Mapping[str, Table]]) -> list[str]:
-    """The schemas that events land in: those that have all base tables."""
-    wanted = set(layout.OWN_COLUMNS)
-    return sorted(
-        schema
-        for schema, tables in catalog.items()
-        if wanted <= set(tables) and tables["tracks"].column("_source") is not None
-    )
-
-
 def find_table(catalog: Mapping[str, Mapping[str, Table]], name: str) -> Table:
     """The table of events called `schema.table`; `NotFound` says which schemas there are."""
     schema, _, table = name.partition(".")
-    schemas = event_schemas(catalog)
+    schemas = layout.event_schemas(catalog)
     found = catalog.get(schema, {}).get(table)
     if schema not in schemas or found is None or found.column("_source") is None:
         raise NotFound(

@@ -15,7 +15,7 @@ from turnout.events.upkeep.forget.receipt import keep_receipt, make_receipt
 from turnout.events.upkeep.forget.rows import count_rows, delete_rows, doomed, message_ids
 from turnout.events.upkeep.forget.subjects import Catalog, Subjects, subjects_of, with_devices
 from turnout.events.upkeep.newest import rebuild_newest
-from turnout.events.upkeep.upkeep import Report, Upkeep, event_schemas
+from turnout.events.upkeep.upkeep import Report, Upkeep
 from turnout.warehouse import Transaction
 
 AGAIN = "Events that name them are accepted again from now on."
@@ -87,7 +87,7 @@ def _learn_anew(work: Upkeep, transaction: Transaction, catalog: Catalog) -> Non
 
     A trial shares nothing with anybody.
     """
-    for schema in event_schemas(catalog):
+    for schema in layout.event_schemas(catalog):
         for calls in layout.LATEST:
             rebuild_newest(transaction, work.warehouse.dialect, catalog[schema][calls])
     engine = Engine()

@@ -12,7 +12,6 @@ from turnout.events import layout
 from turnout.events.identity.tables import LEARNED
 from turnout.events.upkeep.forget.mention import mention_pattern
 from turnout.events.upkeep.forget.subjects import Catalog, Subjects, condition
-from turnout.events.upkeep.upkeep import event_schemas
 from turnout.warehouse import Dialect, Table, Transaction
 
 # Runs one statement with its values; its rows.
@@ -74,7 +73,7 @@ def delete_rows(dialect: Dialect, transaction: Transaction, rows: list[Doomed]) 
 
 
 def _of_events(dialect: Dialect, catalog: Catalog, subjects: Subjects) -> Iterator[Doomed]:
-    for schema in event_schemas(catalog):
+    for schema in layout.event_schemas(catalog):
         for table in catalog[schema].values():
             if table.column("_source") is None:
                 continue

@@ -8,7 +8,6 @@ from typing import Any
 
 from turnout.errors import BadRequest
 from turnout.events import layout
-from turnout.events.upkeep.upkeep import event_schemas
 from turnout.warehouse import Dialect, Table, Warehouse
 
 Catalog = Mapping[str, Mapping[str, Table]]
@@ -61,7 +60,7 @@ def with_devices(warehouse: Warehouse, catalog: Catalog, subjects: Subjects) -> 
     """Also the anonymous ids that no one but the users ever had."""
     pairs = [
         f"SELECT anonymous_id AS device, user_id FROM {warehouse.dialect.table(schema, table)}"
-        for schema in event_schemas(catalog)
+        for schema in layout.event_schemas(catalog)
         for table in layout.BASES.values()
     ]
     if not subjects.users or not pairs:
