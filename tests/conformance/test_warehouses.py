@@ -544,7 +544,7 @@ def test_a_published_copy_is_whole_while_writes_go_on(warehouse: Warehouse, tmp_
         thread.start()
     try:
         copies = [tmp_path / f"copy-{n}.duckdb" for n in range(5)]
-        versions = [warehouse.publish(copy) for copy in copies]
+        versions = [warehouse.publish(copy).version for copy in copies]
     finally:
         stop.set()
         for thread in threads:
@@ -559,7 +559,7 @@ def test_a_published_copy_holds_everything_committed_before(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
     write(warehouse, (1, "Alice"))
-    version = warehouse.publish(tmp_path / "copy.duckdb")
+    version = warehouse.publish(tmp_path / "copy.duckdb").version
     assert version == warehouse.version
     assert read_elsewhere(tmp_path / "copy.duckdb", "SELECT name FROM userdata.person") == "Alice"
 

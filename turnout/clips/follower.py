@@ -15,7 +15,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from types import MappingProxyType
 
 import msgspec
@@ -87,9 +86,7 @@ class Follower:
                 known = dict(self._current.as_of) if self._current else {}
                 as_of = known | {schema: note.as_of for schema, note in self._notes.items()}
             part = path.with_suffix(".part")
-            began = monotonic()
-            version = self._warehouse.publish(part)
-            self._copy_s = monotonic() - began
+            version, self._copy_s = self._warehouse.publish(part)
             _write_label(path.with_suffix(".json"), _Label(as_of, now))
             part.chmod(READ_ONLY)
             part.rename(path)

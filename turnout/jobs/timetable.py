@@ -20,7 +20,7 @@ from turnout.jobs.turns import Turns
 from turnout.warehouse import Warehouse
 
 MEASURE_EVERY_S = 1.0
-PUBLISH_EVERY_S = 0.25
+PUBLISH_EVERY_S = 0.1
 REQUESTS_EVERY_S = 0.5
 RETIRE_EVERY_S = 60.0
 

@@ -11,6 +11,7 @@ import os
 import re
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,7 +22,8 @@ import pyarrow as pa
 
 from turnout.errors import AlreadyRunning, QueryFailed, WarehouseUnavailable
 from turnout.warehouse.table import Column, Table, Type
-from turnout.warehouse.warehouse import Rows
+from turnout.warehouse.turn import Turn
+from turnout.warehouse.warehouse import Published, Rows
 
 # Files are written in this format so that DuckDB 1.5 and desktop tools open them too.
 STORAGE_VERSION = "v1.5.0"
@@ -87,7 +89,7 @@ class DuckDB:
         """
         self._path = path
         self._version = 0
-        self._write_lock = threading.RLock()
+        self._write_lock = Turn()
         self._open_cursors = _OpenCursors()
         settings: dict[str, str | bool | int | float | list[str]] = {
             "storage_compatibility_version": STORAGE_VERSION,
@@ -135,17 +137,19 @@ class DuckDB:
         with self._cursor() as cursor, _explained():
             return _tables(cursor, schema)
 
-    def publish(self, path: Path) -> int:
+    def publish(self, path: Path) -> Published:
         # No write can be open while we hold the lock, so after the checkpoint the file alone
         # is complete and the copy needs no log beside it.
         with self._write_lock:
+            began_s = time.perf_counter()
             with self._cursor() as cursor, _explained():
                 cursor.execute("CHECKPOINT")
             version = self._version
             shutil.copyfile(self._path, path)
+            duration_s = time.perf_counter() - began_s
         with path.open("rb+") as file:
             os.fsync(file.fileno())
-        return version
+        return Published(version, duration_s)
 
     def compact(self) -> None:
         # The engine marks what is deleted as free, and leaves its bytes where they are.

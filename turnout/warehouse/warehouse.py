@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import pyarrow as pa
 
@@ -75,6 +75,13 @@ class Transaction(Protocol):
         """
 
 
+class Published(NamedTuple):
+    """A copy's `version`, and how long writers were kept waiting for it."""
+
+    version: int
+    duration_s: float
+
+
 class Warehouse(Protocol):
     """One engine, opened for writing by one process. Any thread may call any method."""
 
@@ -95,8 +102,8 @@ class Warehouse(Protocol):
     def version(self) -> int:
         """A number that grows with every committed write since the warehouse was opened."""
 
-    def publish(self, path: Path) -> int:
-        """Write a complete, consistent copy for readers to `path`, synced; its `version`."""
+    def publish(self, path: Path) -> Published:
+        """Write a complete, consistent copy for readers to `path`, synced."""
 
     def compact(self) -> None:
         """Write everything anew, so that nothing deleted is left on the disk. Takes its time."""
