@@ -15,7 +15,7 @@ import duckdb
 import pyarrow as pa
 
 from turnout.events.engine import Engine
-from turnout.events.loading import spread, traits
+from turnout.events.loading import once, spread, traits
 from turnout.events.loading.family import Exact, Family, FamilyShaper, Work
 from turnout.events.loading.head import message_sql, split_lines
 from turnout.events.loading.plan import COLUMNS_MAX
@@ -94,7 +94,7 @@ class Shaper:
 
         The columns in `exact` are never widened.
         """
-        lines = split_lines(text)
+        lines = once.mended(self.engine, split_lines(text))
         at = f"TIMESTAMP '{loaded_at:%Y-%m-%d %H:%M:%S.%f}'"
         broken = self._read_heads(lines, at)
         spread.mend(self.engine)

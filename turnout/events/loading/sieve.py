@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from turnout.errors import WarehouseUnavailable
 from turnout.events.door.line import HEAD_BYTES_MAX
+from turnout.events.loading.once import with_keys_once
 from turnout.events.loading.writing import LosesDigits
 
 NOT_LOADABLE = "not_loadable"
@@ -32,11 +33,6 @@ class Line(msgspec.Struct):
     event: msgspec.Raw = msgspec.Raw(b"")
 
 
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
-_decode_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
-_encode = msgspec.json.Encoder().encode
-
-
 def sift(
     lines: Sequence[bytes], load: Callable[[bytes], Part]
 ) -> tuple[list[Part], list[tuple[bytes, Exception]]]:
@@ -50,7 +46,7 @@ def sift(
         raise
     except Exception as error:  # noqa: BLE001 -- whatever a line causes must not stop the others
         if len(lines) == 1:
-            said_once = _with_keys_once(lines[0])
+            said_once = with_keys_once(lines[0])
             if said_once != lines[0]:
                 return sift([said_once], load)
             return [], [(lines[0], error)]
@@ -58,23 +54,6 @@ def sift(
     parts, bad = sift(lines[:middle], load)
     more_parts, more_bad = sift(lines[middle:], load)
     return parts + more_parts, bad + more_bad
-
-
-def _with_keys_once(text: bytes | msgspec.Raw) -> bytes:
-    """JSON in which each object has a key once, with the last of its values; else `text` itself.
-
-    The engine takes the first value here and the last there.
-    """
-    try:
-        start = bytes(memoryview(text)[:1])
-        if start == b"{":
-            members = _decode_members(text)
-            return _encode({key: msgspec.Raw(_with_keys_once(members[key])) for key in members})
-        if start == b"[":
-            return _encode([msgspec.Raw(_with_keys_once(item)) for item in _decode_items(text)])
-    except (msgspec.MsgspecError, RecursionError):
-        pass
-    return bytes(text)
 
 
 def as_rejected(lines: Sequence[bytes], loaded_at: datetime) -> pa.Table:
