@@ -54,7 +54,7 @@ def delivered_by(strategy: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def turnout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Turnout]:
     """One that believes the proxies before it about https."""
-    with opened(tmp_path_factory.mktemp("sdk"), trusted_proxies=["127.0.0.1"]) as running:
+    with opened(tmp_path_factory.mktemp("sdk"), trusted_proxies="127.0.0.1") as running:
         yield running
 
 
