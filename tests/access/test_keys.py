@@ -17,6 +17,14 @@ def test_a_new_key_is_active_and_unlike_every_other(state: State) -> None:
     assert backend.schema == "backend"
 
 
+def test_no_key_looks_like_an_option_of_a_command(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = iter(["-F", "-", "good"])
+    monkeypatch.setattr("secrets.token_urlsafe", lambda _: next(drawn))
+    assert WriteKeys(state).create("web").key == "good"
+
+
 def test_a_revoked_key_is_listed_and_no_longer_active(state: State) -> None:
     keys = WriteKeys(state)
     key = keys.create("web")

@@ -71,7 +71,7 @@ class WriteKeys:
     ) -> WriteKey:
         """A new key for `source`, at once usable. Raises `BadRequest` for what cannot be used."""
         key = WriteKey(
-            secrets.token_urlsafe(KEY_BYTES),
+            _new_key(),
             _checked_source(source),
             _checked_schema(schema),
             datetime.now(UTC),
@@ -212,3 +212,10 @@ def _checked_rate(rate_per_s: int | None) -> int | None:
     if rate_per_s is not None and rate_per_s < 0:
         raise BadRequest("A rate is a number of requests a second; 0 means no limit.")
     return rate_per_s or None
+
+
+def _new_key() -> str:
+    """Random, and never like an option of a command."""
+    while (key := secrets.token_urlsafe(KEY_BYTES)).startswith("-"):
+        pass
+    return key
