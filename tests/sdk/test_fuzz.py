@@ -101,7 +101,7 @@ def as_sent(properties: dict[str, Any]) -> Any:
 
 def mended(value: Any) -> Any:
     if isinstance(value, dict):
-        return {name: mended(inner) for name, inner in value.items()}
+        return {mended(name): mended(inner) for name, inner in value.items()}
     if isinstance(value, list):
         return [mended(inner) for inner in value]
     return BROKEN.sub("\ufffd", value) if isinstance(value, str) else value
