@@ -10,9 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from turnout.demo.cluster import Cluster
+
+# Where no test may be skipped, every run is to say the same; elsewhere each run looks further.
+settings.register_profile("same", derandomize=True)
+if os.environ.get("TURNOUT_TEST_NO_SKIP"):
+    settings.load_profile("same")
 
 GOLDEN = Path(__file__).parent / "golden"
 CHROMIUM_FLAGS = [
