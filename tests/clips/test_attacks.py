@@ -255,7 +255,7 @@ def test_a_bomb_ends_in_time_and_within_its_memory(
         monkeypatch.setattr(runner, "_is_ready", begin)
         bomb = asyncio.create_task(ask(sql))
         while not bomb.done():
-            peak = max([peak, *(_resident(child.pid) for child in runner._children)])
+            peak = max([peak, *(_resident(child.pid) for child in list(runner._children))])
             await asyncio.sleep(0.02)
         took_s = time.monotonic() - began
         # The engine answers the mildest; the others end in an error. None takes longer.
