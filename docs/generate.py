@@ -24,6 +24,7 @@ SECTIONS: dict[str, type[Struct]] = {
     "metrics": config.Metrics,
     "identity.membership": config.Membership,
     "sources.<name>": config.Source,
+    "sources.<name>.alarm": config.Alarm,
     "sources.<name>.tables.<table>": config.TableSelection,
 }
 
@@ -79,7 +80,7 @@ def main() -> None:
 
 
 def _plain(struct: type[Struct]) -> list[Any]:
-    return [field for field in fields(struct) if field.name != "tables"]
+    return [field for field in fields(struct) if field.name not in ("tables", "alarm")]
 
 
 def _default(field: Any) -> str:

@@ -71,7 +71,7 @@ def test_every_setting_has_a_sentence(tmp_path: Path) -> None:
         ("[web]\nport = 8101", ["both 8101"]),
         ("[warehouse]\nurl = 'oracle:x'", ["oracle:x", "duckdb:"]),
         ("[sources.app]\nschema = 'x'", ["'sources.app.url' is missing"]),
-        ("[sources.app]\nurl = 'mysql://x'", ["sources.app.url", "postgresql://"]),
+        ("[sources.app]\nurl = 'oracle://x'", ["sources.app.url", "postgresql://"]),
         (SOURCE.replace('["person_uuid", "company_uuid"]', '["*"]'), ["companyperson", "'*'"]),
         (
             SOURCE.replace("columns =", "column ="),

@@ -1,7 +1,7 @@
 """The company's own tables: chosen columns of a source database, copied into the warehouse."""
 
 from turnout.sync.copy import check, copy
-from turnout.sync.grants import grants
+from turnout.sync.postgres.grants import grants
 from turnout.sync.run import Progress, Run, TableCopied
 from turnout.sync.selection import SelectedTable, selected_tables
 

@@ -68,7 +68,7 @@ def _copy(
 def _open(url: str) -> SourceDatabase:
     """The source behind `url`. Its drivers are imported only now; it connects when asked."""
     if url.startswith(("postgres://", "postgresql://")):
-        from turnout.sync.postgres import Postgres
+        from turnout.sync.postgres.database import Postgres
 
         return Postgres(url)
     raise ConfigError(f"There is no source of the kind '{url.partition(':')[0]}'.")

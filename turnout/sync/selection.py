@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from turnout.config import Source
+from turnout.config import Source, TableSelection
 from turnout.errors import ConfigError
 
 DEFAULT_SCHEMA = "public"
+NO_SETTINGS = TableSelection([""])
 # What a key of `tables` may look like: table, schema.table, and either part in double quotes.
 PART = r'(?:"((?:[^"]|"")+)"|([^".]+))'
 NAME = re.compile(rf"(?:{PART}\.)?{PART}", re.DOTALL)
@@ -22,6 +23,8 @@ class SelectedTable:
     schema: str
     name: str
     columns: tuple[str, ...]
+    # All that turnout.toml says of it. Not part of what makes it the same table.
+    settings: TableSelection = field(default=NO_SETTINGS, compare=False)
 
     @property
     def label(self) -> str:
@@ -41,7 +44,7 @@ def selected_tables(source_name: str, source: Source) -> tuple[SelectedTable, ..
             hint=f'Name one: [sources.{source_name}.tables.company] columns = ["uuid", "plan"].',
         )
     tables = tuple(
-        SelectedTable(*_split(source_name, key), tuple(selection.columns))
+        SelectedTable(*_split(source_name, key), tuple(selection.columns), selection)
         for key, selection in source.tables.items()
     )
     if twice := _twice(table.name for table in tables):

@@ -1,17 +1,35 @@
-"""The protocol a source database fulfils: it describes chosen columns and streams their rows."""
+"""The protocol a source database fulfils: it describes chosen columns and streams their rows.
+
+Every statement a source is sent names selected columns only, even to count or to compare.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import pyarrow as pa
 
 from turnout.sync.selection import SelectedTable
 from turnout.warehouse import Column
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a table looked like at the source, to notice when it changes.
+
+    `id` is the table's own (an oid); `columns` maps each selected column to its place, its type
+    as the source writes it and whether it may be null; `others` are the names of the columns
+    that are not selected.
+    """
+
+    id: str
+    key: tuple[str, ...]
+    columns: Mapping[str, tuple[int, str, bool]]
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +39,56 @@ class SourceTable:
     selected: SelectedTable
     columns: tuple[Column, ...]
     rows_estimated: int
+    shape: Shape
+    # What the modes need to know.
+    has_indexed_cursor: bool = False
+    has_xmin: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """When a snapshot was taken, in the source's own terms.
+
+    `server` names the server's history (system identifier, timeline): one that differs means
+    that positions and transaction numbers of before say nothing. `position` is comparable text
+    within it (a log position); `now` is the server's clock; `oldest_open` is when the oldest
+    transaction that was open began, None when the source cannot say; `xmin` is the first
+    transaction number that may still have been open, None where there is no such thing.
+    """
+
+    server: str
+    position: str
+    now: datetime
+    oldest_open: datetime | None = None
+    xmin: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """Every row."""
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Rows whose cursor is `bound` (text with all its digits) or more, or is null."""
+
+    bound: str
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSince:
+    """Rows written by the transaction `xmin` or a later one."""
+
+    xmin: int
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """Every row's key columns, and nothing else."""
+
+
+Part: TypeAlias = Whole | Since | WrittenSince | Keys
+WHOLE = Whole()
 
 
 class SourceRows(Protocol):
@@ -46,11 +114,60 @@ class SourceSnapshot(Protocol):
         """That instant, by the source's own clock. On a follower, as far as it had replayed."""
 
     @property
-    def tables(self) -> Sequence[SourceTable]:
-        """The selected tables, in the selection's order."""
+    def instant(self) -> Instant:
+        """The same in the source's terms, to go on from."""
 
-    def rows(self, table: SourceTable) -> SourceRows:
-        """Begin to read one table; the one before must have been read to its end."""
+    @property
+    def tables(self) -> Sequence[SourceTable]:
+        """The selected tables that can be read, in the selection's order."""
+
+    @property
+    def problems(self) -> Mapping[SelectedTable, str]:
+        """The selected tables that cannot be read as they are, each with a sentence."""
+
+    def rows(self, table: SourceTable, part: Part = WHOLE) -> SourceRows:
+        """Begin to read a part of one table; the one before must have been read to its end."""
+
+    def cursor_max(self, table: SourceTable) -> str | None:
+        """The largest cursor of the table, capped at the snapshot's `now` where it is a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What happened to one table, in order, since the batch before.
+
+    `rows` has, before the selected columns, `_op` (int8: 1 the row is now so, 2 it is gone, 3 the
+    table was emptied), `_order` (int64, grows) and `_at` (timestamp[us], UTC: its transaction's
+    commit). A row that is gone carries its key only. A changed key is a 2 and a 1.
+    `_unchanged` (int64) marks by bit, in the selection's order, columns whose value is not sent
+    because it did not change.
+    """
+
+    table: SourceTable
+    rows: pa.Table
+    lost: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeBatch:
+    """Whole transactions, and the position after the last of them; none at all is possible."""
+
+    tables: tuple[Changes, ...]
+    position: str
+    as_of: datetime
+
+
+class ChangeStream(Protocol):
+    """A source's log, read from the position that was confirmed last."""
+
+    def batches(self, after: str) -> Iterator[ChangeBatch]:
+        """What was committed after the position `after`, up to now, in bounded batches."""
+
+    def confirm(self, position: str) -> None:
+        """Everything up to `position` is safe here: the source may forget it."""
+
+    def close(self) -> None:
+        """Leave; the slot, if there is one, stays."""
 
 
 class SourceDatabase(Protocol):
@@ -61,8 +178,14 @@ class SourceDatabase(Protocol):
     ) -> AbstractContextManager[SourceSnapshot]:
         """Open a read-only snapshot of the selection.
 
-        Raises `SourceRefused` when a table, a column or a right is missing, `SourceUnavailable`
-        when the server cannot be reached.
+        Raises `SourceRefused` when the source cannot be used, `SourceUnavailable` when it cannot
+        be reached or a follower is not fit to be read now.
+        """
+
+    def log(self, selection: Sequence[SelectedTable]) -> ChangeStream:
+        """The change stream of the selection. Prepares nothing at the source but its own slot.
+
+        Raises `SourceRefused` with what the operator has to do first.
         """
 
     def check(self, selection: Sequence[SelectedTable]) -> list[str]:

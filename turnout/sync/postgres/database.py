@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg.conninfo import make_conninfo
 
-from turnout.sync import postgres_rights
-from turnout.sync.grants import qualified
-from turnout.sync.postgres_catalogue import FoundTable, read_catalogue
-from turnout.sync.postgres_errors import explained, place, understood
-from turnout.sync.postgres_types import Reading, reading
+from turnout.sync.postgres import rights
+from turnout.sync.postgres.catalogue import FoundTable, read_catalogue
+from turnout.sync.postgres.errors import explained, place, understood
+from turnout.sync.postgres.grants import qualified
+from turnout.sync.postgres.types import Reading, reading
 from turnout.sync.selection import SelectedTable
 from turnout.sync.source import SourceTable
 
@@ -100,8 +100,8 @@ class Postgres:
             catalogue = read_catalogue(connection, selection)
             return [
                 *(str(problem) for table in selection for problem in catalogue.problems(table)),
-                *postgres_rights.more_than_needed(connection, catalogue, selection),
-                *postgres_rights.about_server(connection, place(self._url)),
+                *rights.more_than_needed(connection, catalogue, selection),
+                *rights.about_server(connection, place(self._url)),
             ]
 
     def _connect(self) -> psycopg.Connection[Any]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import psycopg
 
-from turnout.sync.grants import grants, revokes
-from turnout.sync.postgres_catalogue import Catalogue
+from turnout.sync.postgres.catalogue import Catalogue
+from turnout.sync.postgres.grants import grants, revokes
 from turnout.sync.selection import SelectedTable
 
 # So many names are listed in one sentence.

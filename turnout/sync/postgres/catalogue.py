@@ -10,8 +10,8 @@ from typing import Any
 import psycopg
 
 from turnout.errors import SourceRefused
-from turnout.sync.grants import grants
-from turnout.sync.postgres_types import SourceType
+from turnout.sync.postgres.grants import grants
+from turnout.sync.postgres.types import SourceType
 from turnout.sync.selection import SelectedTable
 
 TABLES = """
