@@ -40,7 +40,18 @@ def load_config(home: Path, environ: Mapping[str, str] | None = None) -> Config:
     except msgspec.ValidationError as error:
         raise ConfigError(f"{FILE_NAME}: {_place(str(error))}") from None
     check(config)
-    return config
+    return _with_absolute_files(config)
+
+
+def _with_absolute_files(config: Config) -> Config:
+    """Files of secrets are named relative to the home, wherever the process was started."""
+    sources = {
+        name: msgspec.structs.replace(source, password_file=str(config.home / source.password_file))
+        if source.password_file
+        else source
+        for name, source in config.sources.items()
+    }
+    return msgspec.structs.replace(config, sources=sources)
 
 
 def _read_file(path: Path) -> dict[str, Any]:
@@ -125,8 +136,10 @@ def _all_paths(settings: Mapping[str, Any]) -> Iterator[tuple[str, ...]]:
             continue
         if is_dict(hint):
             for name in settings.get(section, {}):
-                for key in ("url", "schema", "every_s"):
+                for key in ("url", "password_file", "schema", "every_s"):
                     yield section, name, key
+                for key in ("webhook", "secret"):
+                    yield section, name, "alarm", key
         else:
             for key, deeper in hints(inner).items():
                 for rest in getattr(struct_inside(deeper), "__struct_fields__", ("",)):

@@ -92,6 +92,13 @@ class Alarm(Struct, frozen=True, forbid_unknown_fields=True):
     webhook: Annotated[
         str, Meta(description="Address that is sent a JSON message.", extra={"secret": True})
     ] = ""
+    secret: Annotated[
+        str,
+        Meta(
+            description="What its messages are signed with, in the header X-Turnout-Signature.",
+            extra={"secret": True},
+        ),
+    ] = ""
     stale_after_s: Annotated[
         Seconds, Meta(description="The age of a copy that is worth a message.")
     ] = 3600.0
@@ -112,7 +119,8 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ]
     password_file: Annotated[
-        str, Meta(description="File with the password, when the url has none.")
+        str,
+        Meta(description="File with the password, when the url has none; relative to the home."),
     ] = ""
     followers: Annotated[
         list[str],
