@@ -18,7 +18,7 @@ import pytest
 
 from turnout.config import load_config
 from turnout.errors import QueryFailed, WarehouseUnavailable
-from turnout.warehouse import Column, Table, Type, Warehouse, open_warehouse
+from turnout.warehouse import Column, Table, Type, Warehouse, open_warehouse, staging
 
 Open = Callable[[], Warehouse]
 
@@ -523,6 +523,57 @@ def test_any_name_can_name_a_schema_a_table_and_a_column(warehouse: Warehouse, n
     with warehouse.transaction() as transaction:
         assert transaction.replace(table, content) == 3
     assert [column.name for column in warehouse.tables(name)[0].columns] == [name, "id"]
+    with warehouse.transaction() as transaction:
+        transaction.prepare(staging(table))
+        transaction.swap(table, staging(table))
+    assert [found.name for found in warehouse.tables(name)] == [name]
+
+
+def test_a_staged_table_is_listed_nowhere_until_it_takes_the_tables_place(
+    warehouse: Warehouse,
+) -> None:
+    write(warehouse, (1, "Alice"))
+    staged = staging(PERSON)
+    write(warehouse, (2, "Bob"), table=staged)
+    assert [table.name for table in warehouse.tables("userdata")] == ["person"]
+    with warehouse.transaction() as transaction:
+        transaction.append(staged, people((3, "Charlie")))
+        transaction.swap(PERSON, staged)
+        # Others read the old rows until the end.
+        assert rows(warehouse) == [(1, "Alice")]
+    assert rows(warehouse) == [(2, "Bob"), (3, "Charlie")]
+    assert [table.name for table in warehouse.tables("userdata")] == ["person"]
+
+
+def test_a_table_is_swapped_again_and_again_also_in_the_transaction_that_made_it(
+    reopen: Open,
+) -> None:
+    warehouse = reopen()
+    staged = staging(PERSON)
+    with warehouse.transaction() as transaction:
+        for n in range(3):
+            transaction.prepare(staged)
+            transaction.append(staged, people((n, "Alice")))
+            transaction.swap(PERSON, staged)
+    assert rows(reopen()) == [(2, "Alice")]
+
+
+def test_a_failed_swap_leaves_both_tables(warehouse: Warehouse) -> None:
+    write(warehouse, (1, "Alice"))
+    write(warehouse, (2, "Bob"), table=staging(PERSON))
+    with pytest.raises(ZeroDivisionError), warehouse.transaction() as transaction:
+        transaction.swap(PERSON, staging(PERSON))
+        raise ZeroDivisionError
+    assert rows(warehouse) == [(1, "Alice")]
+    assert rows(warehouse, staging(PERSON)) == [(2, "Bob")]
+
+
+def test_a_dropped_table_is_gone_and_dropping_none_is_harmless(warehouse: Warehouse) -> None:
+    write(warehouse, (1, "Alice"))
+    for _ in range(2):
+        with warehouse.transaction() as transaction:
+            transaction.drop(PERSON)
+    assert warehouse.tables("userdata") == []
 
 
 def test_a_published_copy_is_whole_while_writes_go_on(warehouse: Warehouse, tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from turnout.errors import ConfigError
-from turnout.warehouse.table import Column, Table, Type
+from turnout.warehouse.table import Column, Table, Type, staging
 from turnout.warehouse.warehouse import Dialect, Rows, Transaction, Warehouse
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ __all__ = [
     "Type",
     "Warehouse",
     "open_warehouse",
+    "staging",
 ]
 
 

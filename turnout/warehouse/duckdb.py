@@ -21,7 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from turnout.errors import AlreadyRunning, QueryFailed, WarehouseUnavailable
-from turnout.warehouse.table import Column, Table, Type
+from turnout.warehouse.table import STAGING, Column, Table, Type
 from turnout.warehouse.turn import Turn
 from turnout.warehouse.warehouse import Published, Rows
 
@@ -324,6 +324,18 @@ class DuckDBTransaction:
             self._create(f"CREATE OR REPLACE TABLE {name}", table)
             return self._count(f"INSERT INTO {name} BY NAME SELECT * FROM {ARROW}")
 
+    def swap(self, table: Table, staged: Table) -> None:
+        self.drop(table)
+        with _explained():
+            self._cursor.execute(
+                f"ALTER TABLE {DIALECT.table(staged.schema, staged.name)} "
+                f"RENAME TO {DIALECT.identifier(table.name)}"
+            )
+
+    def drop(self, table: Table) -> None:
+        with _explained():
+            self._cursor.execute(f"DROP TABLE IF EXISTS {DIALECT.table(table.schema, table.name)}")
+
     def _create(self, statement: str, table: Table) -> None:
         schema = DIALECT.identifier(table.schema)
         definitions = ", ".join(_definition(column) for column in table.columns)
@@ -414,9 +426,9 @@ def _tables(cursor: duckdb.DuckDBPyConnection, schema: str | None) -> list[Table
     rows = cursor.execute(
         "SELECT schema_name, table_name, column_name, data_type FROM duckdb_columns() "
         "WHERE database_name = current_database() AND NOT internal "
-        "AND schema_name = coalesce(?, schema_name) "
+        "AND schema_name = coalesce(?, schema_name) AND NOT starts_with(table_name, ?) "
         "ORDER BY schema_name, table_name, column_index",
-        [schema],
+        [schema, STAGING],
     ).fetchall()
     for table_schema, table_name, column_name, type_name in rows:
         columns = found.setdefault((table_schema, table_name), [])

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import hashlib
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+
+STAGING = "_staging_"
 
 
 class Type(StrEnum):
@@ -45,3 +48,13 @@ class Table:
     def column(self, name: str) -> Column | None:
         """The column of that exact name, if there is one."""
         return next((column for column in self.columns if column.name == name), None)
+
+
+def staging(table: Table, part: str = "rows") -> Table:
+    """Where a `part` of the content of `table` waits until it is complete.
+
+    In the same schema, because not every engine can move a table to another; under a name that
+    any engine can hold, and that no list of tables shows.
+    """
+    name = hashlib.sha256(f"{part} {table.name}".encode()).hexdigest()[:16]
+    return replace(table, name=STAGING + name)

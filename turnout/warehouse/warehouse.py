@@ -74,6 +74,15 @@ class Transaction(Protocol):
         Readers see the old table or the new one, never half, never none.
         """
 
+    def swap(self, table: Table, staged: Table) -> None:
+        """Make the table `staged`, in the same schema, the table; the old one, if any, is gone.
+
+        Moves no rows. Readers see the old table or the new one.
+        """
+
+    def drop(self, table: Table) -> None:
+        """Remove a table and all its rows; harmless where there is none."""
+
 
 class Published(NamedTuple):
     """A copy's `version`, and how long writers were kept waiting for it."""
@@ -96,7 +105,7 @@ class Warehouse(Protocol):
         """The one open write; others wait. Commits at the end, rolls back on any exception."""
 
     def tables(self, schema: str | None = None) -> list[Table]:
-        """Tables with their columns in order, back in our own types."""
+        """Tables with their columns in order, back in our own types; none that is `staging`."""
 
     @property
     def version(self) -> int:
