@@ -11,7 +11,7 @@ from typing import Never
 
 import typer
 
-from turnout.cli import copying, events, keys, serving
+from turnout.cli import copying, events, keys, serving, source
 from turnout.cli.terminal import EXIT_CODES, complain, complaints
 from turnout.errors import TurnoutError
 
@@ -33,6 +33,8 @@ app.command("sign-in")(serving.sign_in)
 app.command()(serving.version)
 app.add_typer(keys.words, name="key")
 app.add_typer(events.words, name="events")
+# Others put their words beside these: `source.words.command("…")(…)`.
+app.add_typer(source.words, name="source")
 
 
 def main() -> Never:

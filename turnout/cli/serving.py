@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from turnout import __version__, logs
+from turnout.cli.source import problems_of
 from turnout.cli.terminal import Home, console, open_home_state
 from turnout.config import Config, load_config, settings_in_force
 from turnout.errors import ConfigError, TurnoutError
@@ -97,14 +98,9 @@ def version() -> None:
 
 def _problems(config: Config) -> Iterator[str]:
     """What is wrong with the home, the sources and their roles, one sentence each."""
-    from turnout import sync as sync_room
-
     try:
         make_folders(config)
     except TurnoutError as error:
         yield str(error)
-    for name, source in config.sources.items():
-        try:
-            yield from (f"{name}: {sentence}" for sentence in sync_room.check(name, source))
-        except TurnoutError as error:
-            yield f"{name}: {error}"
+    for name in config.sources:
+        yield from (f"{name}: {sentence}" for sentence in problems_of(config, name))
