@@ -77,6 +77,39 @@ DISK_USED = Gauge(
     "How full the journal's disk is; at 1 events are answered with 503.",
 )
 
+# Tables on their way from a source.
+COPIES = Counter(
+    "turnout_copies_total",
+    "Copies of a source that ended, by outcome: done, partly (some tables), away (it could not be "
+    "reached), refused or failed.",
+    ("source", "outcome"),
+)
+COPIED_ROWS = Counter(
+    "turnout_copied_rows_total",
+    "Rows that copies and change streams brought from a source.",
+    ("source",),
+)
+COPY_SECONDS = Histogram(
+    "turnout_copy_seconds",
+    "Time of one copy of all selected tables of a source.",
+    (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0),
+)
+COPY_AGE_SECONDS = Gauge(
+    "turnout_copy_age_seconds",
+    "How old the copied data of a source is: the age of its oldest table that was copied.",
+    ("source",),
+)
+SOURCE_LAG_SECONDS = Gauge(
+    "turnout_source_lag_seconds",
+    "How far the follower that is copied from was behind its leader at the last copy.",
+    ("source",),
+)
+SLOT_RETAINED_BYTES = Gauge(
+    "turnout_slot_retained_bytes",
+    "Bytes of its log that a source keeps because of our replication slot.",
+    ("source",),
+)
+
 ALL: tuple[Meter, ...] = (
     REQUESTS,
     RETRIES,
@@ -91,6 +124,12 @@ ALL: tuple[Meter, ...] = (
     BACKLOG_BYTES,
     BACKLOG_SECONDS,
     DISK_USED,
+    COPIES,
+    COPIED_ROWS,
+    COPY_SECONDS,
+    COPY_AGE_SECONDS,
+    SOURCE_LAG_SECONDS,
+    SLOT_RETAINED_BYTES,
 )
 
 _exchange = Exchange(ALL)

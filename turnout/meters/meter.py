@@ -54,19 +54,19 @@ class Counter:
 class Gauge:
     """A number that goes up and down. Of several processes, the one that set it last is right."""
 
-    labels: Labels = ()
-
-    def __init__(self, name: str, sentence: str) -> None:
+    def __init__(self, name: str, sentence: str, labels: Labels = ()) -> None:
         self.name = name
         self.sentence = sentence
-        self._value: tuple[float, float] | None = None
+        self.labels = labels
+        self._values: dict[Labels, tuple[float, float]] = {}
 
-    def set(self, value: float) -> None:
-        """It is `value` now."""
-        self._value = (value, time.time())
+    def set(self, value: float, *labels: str) -> None:
+        """It is `value` now, under `labels`, one value for each of the meter's labels."""
+        # A new dict each time: whoever reads has the old one whole.
+        self._values = {**self._values, labels: (value, time.time())}
 
     def numbers(self) -> Mapping[Labels, Numbers]:
-        return {} if self._value is None else {(): self._value}
+        return self._values
 
     def merged(self, numbers: Iterable[Numbers]) -> Numbers:
         return max(numbers, key=lambda pair: pair[1])
