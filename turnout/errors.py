@@ -143,3 +143,7 @@ class SourceUnavailable(TurnoutError):
 
 class SourceRefused(TurnoutError):
     """The source database does not have, or does not allow, what the selection names."""
+
+
+class LogLost(SourceRefused):
+    """The source no longer has the changes from where they were read last."""

@@ -137,10 +137,11 @@ class Changes:
     """What happened to one table, in order, since the batch before.
 
     `rows` has, before the selected columns, `_op` (int8: 1 the row is now so, 2 it is gone, 3 the
-    table was emptied), `_order` (int64, grows) and `_at` (timestamp[us], UTC: its transaction's
-    commit). A row that is gone carries its key only. A changed key is a 2 and a 1.
-    `_unchanged` (int64) marks by bit, in the selection's order, columns whose value is not sent
-    because it did not change.
+    table was emptied, 4 it goes on under another key: that of the next change, which is a 1),
+    `_order` (int64, grows) and `_at` (timestamp[us], UTC: its transaction's commit). A row that
+    is gone carries its key only. A changed key is a 4 and a 1, or a 2 and a 1 where all values are
+    sent. `_unchanged` (int64) marks by bit, in the selection's order, columns whose value is not
+    sent because it did not change.
     """
 
     table: SourceTable
@@ -150,21 +151,48 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class ChangeBatch:
-    """Whole transactions, and the position after the last of them; none at all is possible."""
+    """Whole transactions, and the position after the last of them; none at all is possible.
+
+    Of a transaction too large for one batch, all but the last are not `is_whole`: they are
+    applied together with those that follow. `torn` are tables whose changes cannot be read any
+    more, each with the reason: they are copied whole.
+    """
 
     tables: tuple[Changes, ...]
     position: str
     as_of: datetime
+    is_whole: bool = True
+    torn: Mapping[SelectedTable, str] = field(default_factory=dict)
 
 
 class ChangeStream(Protocol):
     """A source's log, read from the position that was confirmed last."""
 
-    def batches(self, after: str) -> Iterator[ChangeBatch]:
-        """What was committed after the position `after`, up to now, in bounded batches."""
+    @property
+    def server(self) -> str:
+        """The server's history, as `Instant.server` names it."""
+
+    @property
+    def problems(self) -> Mapping[SelectedTable, str]:
+        """The tables whose changes are not all in the log now, each with a sentence."""
+
+    def begin(self) -> str:
+        """Have the source keep its log from now on; the position it begins at.
+
+        What it kept for us before is given up. Raises `SourceRefused` with what the operator has
+        to do first.
+        """
+
+    def batches(self, after: str, copied: Mapping[SelectedTable, Instant]) -> Iterator[ChangeBatch]:
+        """What was committed after the position `after`, up to now, in bounded batches.
+
+        A change that the copy of its table, `copied` at that instant, has already may be left
+        out. The last batch says how far the log was read, also where nothing was found. Raises
+        `LogLost` when the source does not have the log from there on any more.
+        """
 
     def confirm(self, position: str) -> None:
-        """Everything up to `position` is safe here: the source may forget it."""
+        """Everything up to `position` is safe here: the source may forget it, soon or at once."""
 
     def close(self) -> None:
         """Leave; the slot, if there is one, stays."""
@@ -174,12 +202,14 @@ class SourceDatabase(Protocol):
     """A database to copy from. Every statement it is sent names selected columns only."""
 
     def snapshot(
-        self, selection: Sequence[SelectedTable]
+        self, selection: Sequence[SelectedTable], after: Instant | None = None
     ) -> AbstractContextManager[SourceSnapshot]:
-        """Open a read-only snapshot of the selection.
+        """Open a read-only snapshot of the selection, not older than the instant `after`.
 
+        `after` is that of the copy before: a follower that has not replayed as much would bring
+        rows back to what they were.
         Raises `SourceRefused` when the source cannot be used, `SourceUnavailable` when it cannot
-        be reached or a follower is not fit to be read now.
+        be reached or no follower is fit to be read now.
         """
 
     def log(self, selection: Sequence[SelectedTable]) -> ChangeStream:
