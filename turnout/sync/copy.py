@@ -10,10 +10,11 @@ from time import monotonic
 import pyarrow as pa
 
 from turnout import config
-from turnout.errors import ConfigError, TurnoutError
+from turnout.errors import TurnoutError
+from turnout.sync.opening import open_source
 from turnout.sync.run import Progress, Run, TableCopied, record, record_failure
 from turnout.sync.selection import selected_tables
-from turnout.sync.source import SourceDatabase, SourceRows, SourceSnapshot, SourceTable
+from turnout.sync.source import SourceRows, SourceSnapshot, SourceTable
 from turnout.warehouse import Table, Transaction, Warehouse
 
 # So much is read before the warehouse's one write is opened. Most companies' tables fit, so a
@@ -44,7 +45,7 @@ def copy(
 
 def check(name: str, source: config.Source) -> list[str]:
     """What is wrong with the selection or more than needed in the role: sentences."""
-    return _open(source.url).check(selected_tables(name, source))
+    return open_source(name, source).check(selected_tables(name, source))
 
 
 def _copy(
@@ -55,7 +56,7 @@ def _copy(
     progress: Callable[[Progress], None],
 ) -> Run:
     selection = selected_tables(name, source)
-    with _open(source.url).snapshot(selection) as snapshot:
+    with open_source(name, source).snapshot(selection) as snapshot:
         passages = [_Passage(snapshot, table, progress) for table in snapshot.tables]
         _read_ahead(passages)
         with warehouse.transaction() as transaction:
@@ -63,15 +64,6 @@ def _copy(
             run = Run(name, started_at, datetime.now(UTC), snapshot.as_of, tables)
             record(transaction, run)
     return run
-
-
-def _open(url: str) -> SourceDatabase:
-    """The source behind `url`. Its drivers are imported only now; it connects when asked."""
-    if url.startswith(("postgres://", "postgresql://")):
-        from turnout.sync.postgres.database import Postgres
-
-        return Postgres(url)
-    raise ConfigError(f"There is no source of the kind '{url.partition(':')[0]}'.")
 
 
 def _silent(_: Progress) -> None:

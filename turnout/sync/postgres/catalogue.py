@@ -18,7 +18,8 @@ TABLES = """
 SELECT n.nspname, c.relname, c.oid, greatest(c.reltuples, 0)::bigint,
        has_schema_privilege(n.oid, 'USAGE'),
        has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT'),
-       has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE')
+       has_table_privilege(c.oid, 'INSERT, UPDATE, DELETE, TRUNCATE'),
+       has_any_column_privilege(c.oid, 'INSERT, UPDATE')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
   AND n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'
@@ -27,18 +28,65 @@ WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f')
 # Domains are followed down to their base type, whose typmod may stand on the domain.
 COLUMNS = """
 WITH RECURSIVE base AS (
-    SELECT attrelid, attnum, attname, atttypid AS type, atttypmod AS typmod
+    SELECT attrelid, attnum, attname, atttypid AS type, atttypmod AS typmod,
+           format_type(atttypid, atttypmod) AS spelled, attnotnull
     FROM pg_attribute
     WHERE attrelid = ANY(%s::oid[]) AND attnum > 0 AND NOT attisdropped
     UNION ALL
-    SELECT b.attrelid, b.attnum, b.attname, t.typbasetype, t.typtypmod
+    SELECT b.attrelid, b.attnum, b.attname, t.typbasetype,
+           CASE WHEN t.typtypmod < 0 THEN b.typmod ELSE t.typtypmod END, b.spelled,
+           b.attnotnull OR t.typnotnull
     FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
 )
-SELECT b.attrelid, b.attname, has_column_privilege(b.attrelid, b.attnum, 'SELECT'),
+SELECT b.attrelid, b.attname, b.attnum::int, b.spelled, NOT b.attnotnull,
+       has_column_privilege(b.attrelid, b.attnum, 'SELECT'),
        t.typname, t.typtype, t.typcategory, n.nspname = 'pg_catalog', b.typmod
 FROM base b JOIN pg_type t ON t.oid = b.type JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.typtype <> 'd'
 ORDER BY b.attrelid, b.attnum
+"""
+
+# Every key a table has, the primary first: unique, of columns that are never null, at any time.
+KEYS = """
+SELECT i.indrelid, array_agg(a.attname::text ORDER BY k.place)
+FROM pg_index i
+    CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = k.attnum
+WHERE i.indrelid = ANY(%s::oid[]) AND i.indisunique AND i.indisvalid AND i.indimmediate
+  AND i.indpred IS NULL AND i.indexprs IS NULL AND k.place <= i.indnkeyatts
+GROUP BY i.indrelid, i.indexrelid, i.indisprimary
+HAVING bool_and(a.attnotnull)
+ORDER BY i.indrelid, i.indisprimary DESC, i.indexrelid
+"""
+
+# Columns that some index begins with, so that a range of them is found without a look at the rest.
+INDEXED = """
+SELECT i.indrelid, a.attname::text
+FROM pg_index i
+    JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+    JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = (i.indkey::int2[])[0]
+WHERE i.indrelid = ANY(%s::oid[]) AND i.indisvalid AND i.indpred IS NULL
+  AND m.amname IN ('btree', 'brin')
+"""
+
+# A table is stored in heaps, its own and those of its partitions and children; or it is not (a
+# view, a foreign table, another kind of storage), and then its rows have no place and no number.
+STORAGE = """
+WITH RECURSIVE part AS (
+    SELECT c.oid AS root, c.oid FROM pg_class c WHERE c.oid = ANY(%s::oid[])
+    UNION ALL
+    SELECT part.root, i.inhrelid FROM part JOIN pg_inherits i ON i.inhparent = part.oid
+)
+SELECT part.root, bool_and(c.relkind = 'p' OR coalesce(m.amname = 'heap', false)),
+       coalesce(max(pg_relation_size(c.oid)), 0) / current_setting('block_size')::int8,
+       sum(greatest(c.reltuples, 0))::bigint, row_security_active(part.root)
+FROM part JOIN pg_class c ON c.oid = part.oid LEFT JOIN pg_am m ON m.oid = c.relam
+GROUP BY part.root
+"""
+SYSTEM_COLUMNS = """
+SELECT attrelid, attname::text FROM pg_attribute
+WHERE attrelid = ANY(%s::oid[]) AND attnum < 0 AND attname IN ('ctid', 'xmin')
+  AND has_column_privilege(attrelid, attnum, 'SELECT')
 """
 
 
@@ -46,26 +94,57 @@ ORDER BY b.attrelid, b.attnum
 class FoundColumn:
     """A column as the server has it; its values are read only if it is selected."""
 
-    type: SourceType
+    place: int  # pg_attribute.attnum
+    spelled: str  # its type as PostgreSQL writes it, with length or digits
+    is_nullable: bool
     may_read: bool
+    type: SourceType
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What is asked about selected tables only."""
+
+    columns: Mapping[str, FoundColumn]
+    keys: Sequence[tuple[str, ...]] = ()
+    indexed: frozenset[str] = frozenset()
+    # Those of ctid and xmin that the role may read.
+    system_columns: frozenset[str] = frozenset()
+    is_heap: bool = False
+    # Of the largest heap: no row's place is beyond.
+    blocks: int = 0
+    rows_estimated: int = 0
+    has_policy: bool = False
+
+
+NO_DETAILS = Details({})
 
 
 @dataclass(frozen=True, slots=True)
 class FoundTable:
-    """A table as the server has it. `columns` is filled for selected tables only."""
+    """A table as the server has it. `details` are filled for selected tables only."""
 
     schema: str
     name: str
+    oid: int
     rows_estimated: int
     may_enter: bool
     may_read: bool
     may_write: bool
-    columns: Mapping[str, FoundColumn]
+    details: Details
+
+    @property
+    def columns(self) -> Mapping[str, FoundColumn]:
+        return self.details.columns
 
     @property
     def selected(self) -> SelectedTable:
         """This table with all of its columns, to speak of it."""
         return SelectedTable(self.schema, self.name, tuple(self.columns))
+
+    def key_among(self, columns: Sequence[str]) -> tuple[str, ...]:
+        """The first of its keys that is wholly among `columns`; empty when there is none."""
+        return next((key for key in self.details.keys if set(key) <= set(columns)), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +153,10 @@ class Catalogue:
 
     role: str
     tables: Mapping[tuple[str, str], FoundTable]
+
+    def get(self, table: SelectedTable) -> FoundTable | None:
+        """The table of that name, whatever may be wrong with it."""
+        return self.tables.get((table.schema, table.name))
 
     def find(self, table: SelectedTable) -> FoundTable:
         """The selected table. Raises `SourceRefused` with the first thing that is in the way."""
@@ -84,7 +167,7 @@ class Catalogue:
 
     def problems(self, table: SelectedTable) -> Iterator[SourceRefused]:
         """All that keeps this table from being copied."""
-        found = self.tables.get((table.schema, table.name))
+        found = self.get(table)
         if found is None:
             known = [other.selected.label for other in self.tables.values()]
             yield SourceRefused(
@@ -93,7 +176,7 @@ class Catalogue:
             )
             return
         for name in table.columns:
-            if name not in found.columns:
+            if name not in found.columns and table.settings.on_dropped == "stop":
                 yield SourceRefused(
                     f"The table '{table.label}' has no column '{name}'.",
                     hint=_nearest(name, found.columns),
@@ -110,28 +193,54 @@ class Catalogue:
 def read_catalogue(
     connection: psycopg.Connection[Any], selection: Sequence[SelectedTable]
 ) -> Catalogue:
-    """Every table's name and rights; the columns of the selected ones."""
+    """Every table's name and rights; the details of the selected ones."""
     wanted = {(table.schema, table.name) for table in selection}
     rows = connection.execute(TABLES).fetchall()
-    columns = _columns(
+    details = _details(
         connection, [oid for schema, name, oid, *_ in rows if (schema, name) in wanted]
     )
     tables = {
         (schema, name): FoundTable(
-            schema, name, rows_estimated, may_enter, may_read, may_write, columns.get(oid, {})
+            schema, name, oid, rows_estimated, may_enter, may_read, may_write or may_write_columns,
+            details.get(oid, NO_DETAILS),
         )
-        for schema, name, oid, rows_estimated, may_enter, may_read, may_write in rows
-    }
+        for schema, name, oid, rows_estimated, may_enter, may_read, may_write, may_write_columns
+        in rows
+    }  # fmt: skip
     role = connection.execute("SELECT current_user").fetchone()
     return Catalogue(role[0] if role else "", tables)
 
 
-def _columns(
-    connection: psycopg.Connection[Any], oids: list[int]
-) -> dict[int, dict[str, FoundColumn]]:
-    found: dict[int, dict[str, FoundColumn]] = {}
-    for oid, name, may_read, *type_ in connection.execute(COLUMNS, [oids]):
-        found.setdefault(oid, {})[name] = FoundColumn(SourceType(*type_), may_read)
+def _details(connection: psycopg.Connection[Any], oids: list[int]) -> dict[int, Details]:
+    columns: dict[int, dict[str, FoundColumn]] = {oid: {} for oid in oids}
+    for (
+        oid,
+        name,
+        *facts,
+    ) in connection.execute(COLUMNS, [oids]):
+        columns[oid][name] = FoundColumn(*facts[:4], SourceType(*facts[4:]))
+    keys = _grouped(connection, KEYS, oids)
+    indexed = _grouped(connection, INDEXED, oids)
+    system_columns = _grouped(connection, SYSTEM_COLUMNS, oids)
+    return {
+        oid: Details(
+            columns[oid],
+            [tuple(key) for key in keys[oid]],
+            frozenset(indexed[oid]),
+            frozenset(system_columns[oid]),
+            *storage,
+        )
+        for oid, *storage in connection.execute(STORAGE, [oids])
+    }
+
+
+def _grouped(
+    connection: psycopg.Connection[Any], question: str, oids: list[int]
+) -> dict[int, list[Any]]:
+    """The second column's values by the first's, which is a table's oid."""
+    found: dict[int, list[Any]] = {oid: [] for oid in oids}
+    for oid, value in connection.execute(question, [oids]):
+        found[oid].append(value)
     return found
 
 

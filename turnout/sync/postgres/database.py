@@ -6,7 +6,7 @@ with no Python per row. Works the same on a leader and on a hot standby.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from typing import Any
@@ -17,13 +17,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from psycopg.conninfo import make_conninfo
 
+from turnout import config
 from turnout.sync.postgres import rights
 from turnout.sync.postgres.catalogue import FoundTable, read_catalogue
 from turnout.sync.postgres.errors import explained, place, understood
-from turnout.sync.postgres.grants import qualified
+from turnout.sync.postgres.instant import read_instant
+from turnout.sync.postgres.names import qualified, quoted
 from turnout.sync.postgres.types import Reading, reading
 from turnout.sync.selection import SelectedTable
-from turnout.sync.source import SourceTable
+from turnout.sync.source import WHOLE, ChangeStream, Instant, Part, Shape, SourceTable
 
 BATCH_BYTES = 1024 * 1024
 
@@ -74,18 +76,25 @@ END
 class Postgres:
     """A PostgreSQL server, version 14 or newer, to copy from."""
 
-    def __init__(self, url: str) -> None:
-        """`url` is any address libpq understands. Nothing is connected yet."""
-        self._url = url
+    def __init__(self, name: str, source: config.Source) -> None:
+        """The source called `name`. Nothing is connected yet."""
+        self._name = name
+        self._source = source
+        self._url = config.followers_of(source)[0]
 
     @contextmanager
-    def snapshot(self, selection: Sequence[SelectedTable]) -> Iterator[PostgresSnapshot]:
+    def snapshot(
+        self,
+        selection: Sequence[SelectedTable],
+        after: Instant | None = None,  # noqa: ARG002
+    ) -> Iterator[PostgresSnapshot]:
         with ExitStack() as opened:
             # Only what happens here is explained as the source's doing, not what the caller does.
             with explained(self._url):
                 control = opened.enter_context(closing(self._connect()))
                 name, as_of = _begin(control)
                 catalogue = read_catalogue(control, selection)
+                instant = read_instant(control)
                 reads = [_Read(table, catalogue.find(table)) for table in selection]
             for read in reads:
                 with explained(self._url, read.table.selected):
@@ -93,7 +102,13 @@ class Postgres:
                     control.execute(f"{read.sql} LIMIT 0")
             with explained(self._url):
                 bulk = opened.enter_context(closing(self._join(name)))
-            yield PostgresSnapshot(self._url, as_of, reads, bulk)
+            yield PostgresSnapshot(self._url, as_of, instant, reads, bulk)
+
+    def log(self, selection: Sequence[SelectedTable]) -> ChangeStream:
+        # Its own libraries are needed only by those who ask for it.
+        from turnout.sync.postgres.stream import open_stream
+
+        return open_stream(self._name, self._source, self._connect, selection)
 
     def check(self, selection: Sequence[SelectedTable]) -> list[str]:
         with explained(self._url), closing(self._connect()) as connection:
@@ -145,15 +160,25 @@ class PostgresSnapshot:
     """The selected tables at one instant. See `SourceSnapshot`."""
 
     def __init__(
-        self, url: str, as_of: datetime, reads: Sequence[_Read], bulk: adbc.Connection
+        self,
+        url: str,
+        as_of: datetime,
+        instant: Instant,
+        reads: Sequence[_Read],
+        bulk: adbc.Connection,
     ) -> None:
         self.as_of = as_of
+        self.instant = instant
         self.tables = [read.table for read in reads]
+        self.problems: Mapping[SelectedTable, str] = {}
         self._url = url
         self._reads = {read.table.selected: read for read in reads}
         self._bulk = bulk
 
-    def rows(self, table: SourceTable) -> PostgresRows:
+    def cursor_max(self, table: SourceTable) -> str | None:
+        raise NotImplementedError
+
+    def rows(self, table: SourceTable, part: Part = WHOLE) -> PostgresRows:  # noqa: ARG002
         with explained(self._url, table.selected):
             return PostgresRows(self._url, self._reads[table.selected], self._bulk)
 
@@ -199,10 +224,22 @@ class _Read:
 
     def __init__(self, selected: SelectedTable, found: FoundTable) -> None:
         self.readings = [
-            reading(name, _quoted(name), found.columns[name].type) for name in selected.columns
+            reading(name, quoted(name), found.columns[name].type) for name in selected.columns
         ]
         self.table = SourceTable(
-            selected, tuple(each.column for each in self.readings), found.rows_estimated
+            selected,
+            tuple(each.column for each in self.readings),
+            found.rows_estimated,
+            Shape(
+                str(found.oid),
+                tuple(selected.settings.key) or found.key_among(selected.columns),
+                {
+                    name: (column.place, column.spelled, column.is_nullable)
+                    for name, column in found.columns.items()
+                    if name in selected.columns
+                },
+                tuple(name for name in found.columns if name not in selected.columns),
+            ),
         )
         lossy = [each for each in self.readings if each.lost]
         groups = [
@@ -213,10 +250,7 @@ class _Read:
             "SELECT "
             + ", ".join(
                 [
-                    *(
-                        f"{each.expression} AS {_quoted(each.column.name)}"
-                        for each in self.readings
-                    ),
+                    *(f"{each.expression} AS {quoted(each.column.name)}" for each in self.readings),
                     *(_mask(group) for group in groups),
                 ]
             )
@@ -232,7 +266,3 @@ def _mask(group: Sequence[Reading]) -> str:
 def _session() -> Iterator[str]:
     for name, value in SESSION.items():
         yield f"SET {name} = '{value}'"
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'

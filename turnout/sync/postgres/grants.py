@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from turnout.sync.postgres.names import listed, qualified, quoted
 from turnout.sync.selection import SelectedTable
 
 
@@ -11,7 +12,7 @@ def grants(selection: Sequence[SelectedTable], role: str) -> list[str]:
     """Exact column-level GRANT statements for `role`, schema by schema, table by table."""
     schemas = dict.fromkeys(table.schema for table in selection)
     return [
-        *(f"GRANT USAGE ON SCHEMA {_quoted(name)} TO {_quoted(role)};" for name in schemas),
+        *(f"GRANT USAGE ON SCHEMA {quoted(name)} TO {quoted(role)};" for name in schemas),
         *(_grant(table, role) for table in selection),
     ]
 
@@ -22,24 +23,11 @@ def revokes(table: SelectedTable, columns: Sequence[str], role: str) -> list[str
     A table-level right covers every column and cannot be narrowed, so it goes first.
     """
     return [
-        f"REVOKE SELECT ON {qualified(table)} FROM {_quoted(role)};",
-        f"REVOKE SELECT ({_list(columns)}) ON {qualified(table)} FROM {_quoted(role)};",
+        f"REVOKE SELECT ON {qualified(table)} FROM {quoted(role)};",
+        f"REVOKE SELECT ({listed(columns)}) ON {qualified(table)} FROM {quoted(role)};",
         _grant(table, role),
     ]
 
 
-def qualified(table: SelectedTable) -> str:
-    """The table's quoted name with its schema."""
-    return f"{_quoted(table.schema)}.{_quoted(table.name)}"
-
-
 def _grant(table: SelectedTable, role: str) -> str:
-    return f"GRANT SELECT ({_list(table.columns)}) ON {qualified(table)} TO {_quoted(role)};"
-
-
-def _list(columns: Sequence[str]) -> str:
-    return ", ".join(_quoted(column) for column in columns)
-
-
-def _quoted(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return f"GRANT SELECT ({listed(table.columns)}) ON {qualified(table)} TO {quoted(role)};"

@@ -84,7 +84,7 @@ def _other_tables(catalogue: Catalogue, selection: Sequence[SelectedTable]) -> I
 
 
 def _other_columns(catalogue: Catalogue, table: SelectedTable) -> Iterator[str]:
-    found = catalogue.tables.get((table.schema, table.name))
+    found = catalogue.get(table)
     if found is None or not found.may_enter:
         return
     extra = [

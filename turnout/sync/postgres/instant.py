@@ -1,0 +1,69 @@
+"""When a snapshot was taken, in PostgreSQL's own terms: to go on from there."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+
+from turnout.sync.source import Instant
+
+# A log position in sixteen digits, so that text compares as positions do; still a pg_lsn.
+POSITION = "lpad(split_part({0}, '/', 1), 8, '0') || '/' || lpad(split_part({0}, '/', 2), 8, '0')"
+
+# The server's history: which cluster, on which timeline, which database in it. A follower knows
+# its timeline as of its last restart point: after a failover it may name the new one late, and
+# then a table is copied whole once more than needed.
+SERVER = """
+SELECT s.system_identifier || '/' || CASE WHEN pg_is_in_recovery() THEN c.timeline_id::text
+           ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int::text END
+       || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
+FROM pg_control_system() s, pg_control_checkpoint() c
+"""
+INSTANT = f"""
+SELECT {
+    POSITION.format(
+        "(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
+        "ELSE pg_current_wal_lsn() END)::text"
+    )
+}, now(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+"""
+
+# Asked before the snapshot is taken: what is open then and still writes has begun before, and what
+# begins later cannot have an earlier time. Maintenance by the server itself writes no rows.
+OPEN = """
+SELECT least(clock_timestamp(), min(xact_start) FILTER (
+    WHERE pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'))
+FROM pg_stat_activity WHERE datname = current_database()
+"""
+# A follower does not see its leader's sessions; a role without that right sees its own only.
+SEES_ALL = """
+SELECT NOT pg_is_in_recovery() AND pg_has_role('pg_read_all_stats', 'USAGE')
+"""
+# After the sessions: one that is prepared in between was seen there.
+PREPARED = "SELECT EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())"
+
+
+def read_oldest_open(connection: psycopg.Connection[Any]) -> datetime | None:
+    """When the oldest transaction now open began, now if there is none; None when unknown.
+
+    To be asked before the snapshot it is for.
+    """
+    if not _value(connection, SEES_ALL):
+        return None
+    oldest: datetime = _value(connection, OPEN)
+    return None if _value(connection, PREPARED) else oldest.astimezone(UTC)
+
+
+def read_instant(
+    connection: psycopg.Connection[Any], oldest_open: datetime | None = None
+) -> Instant:
+    """The instant of the snapshot that `connection` is in."""
+    server = _value(connection, SERVER)
+    position, now, xmin = connection.execute(INSTANT).fetchall()[0]
+    return Instant(server, position, now.astimezone(UTC), oldest_open, xmin)
+
+
+def _value(connection: psycopg.Connection[Any], question: str) -> Any:
+    return connection.execute(question).fetchall()[0][0]
