@@ -1,6 +1,6 @@
-"""The one secret of an installation: share links are derived from it, forms are signed with it.
+"""The secrets of an installation: share links are derived from one, forms are signed with it.
 
-It lives in a file of its own beside the data, never in the configuration and never in a default.
+Each lives in a file of its own beside the data, never in the configuration, never in a default.
 """
 
 from __future__ import annotations
@@ -12,16 +12,25 @@ from pathlib import Path
 from turnout.errors import ConfigError, HomeUnusable
 
 FILE_NAME = "secret.key"
+# Hashes of copied columns are made with this one, so that it can be changed by itself.
+PRIVACY_FILE_NAME = "privacy.key"
 SECRET_BYTES = 32
 
 
-def secret_key(data_folder: Path) -> bytes:
-    """The 32 secret bytes in `data_folder`, made on the first call with mode 0600.
+# What ends when a key is lost and made anew.
+ENDS = {
+    FILE_NAME: "Deleting it makes a new one and ends all share links.",
+    PRIVACY_FILE_NAME: "Deleting it makes a new one: columns that are hashed are copied whole.",
+}
+
+
+def secret_key(data_folder: Path, file_name: str = FILE_NAME) -> bytes:
+    """The 32 secret bytes of a file in `data_folder`, made on the first call with mode 0600.
 
     Two processes that start together get the same bytes. Raises `ConfigError` when the file
     holds anything but 32 bytes, `HomeUnusable` when it cannot be read or made.
     """
-    path = data_folder / FILE_NAME
+    path = data_folder / file_name
     try:
         if not path.exists():
             _make(path)
@@ -31,7 +40,7 @@ def secret_key(data_folder: Path) -> bytes:
     if len(secret) != SECRET_BYTES:
         raise ConfigError(
             f"{path} holds {len(secret)} bytes; a secret has {SECRET_BYTES}.",
-            hint="Restore it from a backup. Deleting it makes a new one and ends all share links.",
+            hint=f"Restore it from a backup. {ENDS.get(file_name, '')}".rstrip(),
         )
     return secret
 

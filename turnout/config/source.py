@@ -72,6 +72,17 @@ class TableSelection(Struct, frozen=True, forbid_unknown_fields=True):
     person: Annotated[
         str, Meta(description="Column that names the person a row is about, for forgetting them.")
     ] = ""
+    deleted_history: Annotated[
+        Literal["keep", "erase"],
+        Meta(description="What becomes of the versions of a row that was deleted at the source."),
+    ] = "keep"
+    on_found: Annotated[
+        Literal["warn", "stop"],
+        Meta(
+            description="When texts that came look like e-mail addresses, phone numbers, cards or "
+            "IP addresses: say so, or keep the new copy out."
+        ),
+    ] = "warn"
     on_lost: Annotated[
         Literal["null", "fail"],
         Meta(description="What to do with a value that no column of the warehouse can hold."),

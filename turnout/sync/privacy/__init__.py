@@ -1,0 +1,1 @@
+"""What lands is private by construction: treated on the way, found out when it is not, erasable."""
