@@ -41,6 +41,15 @@ every_s = 15
 
 {tables}"""
 
+# What is said of tables about people, besides their columns.
+SAID = {
+    "person": """\
+person = "uuid"  # whom a row is about: `turnout source forget` erases by it
+personal = { city = "Whole cities of a pretend company; nobody is told by one." }
+""",
+    "companyperson": 'person = "person_uuid"\n',
+}
+
 
 def write_settings(home: Path, source_url: str, ports: tuple[int, int] = PORTS) -> None:
     """Write the file if it is missing; else only keep the follower's address in it true.
@@ -70,7 +79,7 @@ def _text(source_url: str, ports: tuple[int, int]) -> str:
 
 def _table(table: str) -> str:
     columns = ", ".join(f'"{column}"' for column in SELECTION[table])
-    return f"[sources.app.tables.{table}]\ncolumns = [{columns}]\n"
+    return f"[sources.app.tables.{table}]\ncolumns = [{columns}]\n{SAID.get(table, '')}"
 
 
 def _free_port(wish: int, taken: int = 0) -> int:
