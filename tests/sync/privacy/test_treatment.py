@@ -127,12 +127,13 @@ def test_a_mask_of_anything_shows_little_of_it(text: str) -> None:
 )
 def test_dates_and_times_become_the_first_day_of_their_period(word: str, first: date) -> None:
     at = datetime(2026, 11, 22, 23, 59, 59, tzinfo=UTC)
-    for values, arrow in [
+    arrivals: list[tuple[list[Any], Any]] = [
         (["2026-11-22 23:59:59+00"], pa.string()),
         (["2026-11-22T23:59:59.123456"], pa.string()),
         ([at.replace(tzinfo=None)], pa.timestamp("us")),
         ([at], pa.timestamp("us", "UTC")),
-    ]:
+    ]
+    for values, arrow in arrivals:
         assert treat(word, [*values, None], Type.TIME, arrow) == [first, None]
     assert treat(word, [at.date()], Type.DATE, pa.date32()) == [first]
     assert treat(word, ["2026-11-22"], Type.DATE) == [first]
