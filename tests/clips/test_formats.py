@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
 
+import openpyxl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -233,3 +235,120 @@ def test_an_answer_in_each_format_is_what_review_has_read(
     for shape in ("arrays", "objects"):
         body = as_json(everything, shape=shape)
         golden(f"answer-{shape}.json", json.dumps(body, indent=2, ensure_ascii=False) + "\n")
+
+
+def as_table(result: Result, write: Callable[[Result], Any]) -> pa.Table:
+    content = b"".join(write(result))
+    if write is formats.as_parquet:
+        return pq.read_table(io.BytesIO(content))
+    return pa.ipc.open_stream(content).read_all()
+
+
+def test_every_row_is_a_line_of_its_own(everything: Result) -> None:
+    lines = b"".join(formats.as_ndjson(everything)).decode().splitlines()
+    first, second = (json.loads(line) for line in lines)
+    values = as_json(everything, shape="objects")["values"]
+    assert [first, second] == values
+    assert first["t"] == "a,b"
+
+
+def test_no_rows_are_no_lines(make_result: Any) -> None:
+    empty = make_result(("n", "integer", pa.array([], pa.int64())))
+    assert b"".join(formats.as_ndjson(empty)) == b""
+
+
+@pytest.mark.parametrize("write", [formats.as_parquet, formats.as_arrow])
+def test_columns_keep_their_types(everything: Result, write: Any) -> None:
+    table = as_table(everything, write)
+    assert table.column_names == everything.fields
+    assert table["d"].to_pylist() == [Decimal("-1.50"), None]
+    assert table["at"].type == table["tz"].type == pa.timestamp("us", "UTC")
+    assert table["at"].to_pylist() == [AT, None]
+    assert table["raw"].to_pylist() == [b"\x00\xff", None]
+
+
+@pytest.mark.parametrize("write", [formats.as_parquet, formats.as_arrow])
+def test_a_program_finds_no_rows_and_repeated_names_too(make_result: Any, write: Any) -> None:
+    column = pa.array([], pa.int64())
+    table = as_table(make_result(("a", "integer", column), ("a", "integer", column)), write)
+    assert table.column_names == ["a", "a_2"]
+    assert table.num_rows == 0
+
+
+@pytest.mark.parametrize("write", [formats.as_parquet, formats.as_arrow])
+def test_many_batches_are_written_as_they_come(make_result: Any, write: Any) -> None:
+    many = make_result(("n", "integer", pa.array(range(300_000))))
+    pieces = list(write(many))
+    assert len(pieces) > 2
+    content = io.BytesIO(b"".join(pieces))
+    read = pq.read_table if write is formats.as_parquet else pa.ipc.open_stream
+    found = read(content)
+    assert (found if isinstance(found, pa.Table) else found.read_all()).num_rows == 300_000
+
+
+def sheet(result: Result, title: str = "Test") -> list[list[Any]]:
+    content = io.BytesIO(b"".join(formats.as_xlsx(result, title=title)))
+    book = openpyxl.load_workbook(content)
+    assert book.sheetnames == ["Answer", "About"]
+    return [list(row) for row in book["Answer"].iter_rows(values_only=True)]
+
+
+def about(result: Result) -> dict[str, str]:
+    content = io.BytesIO(b"".join(formats.as_xlsx(result, title="Test")))
+    rows = openpyxl.load_workbook(content)["About"].iter_rows(values_only=True)
+    return {str(name): str(value) for name, value in rows}
+
+
+def test_a_workbook_holds_values_as_what_they_are(everything: Result) -> None:
+    names, first, *rest = sheet(everything)
+    assert names == everything.fields
+    assert first[:5] == ["a,b", -7, -1.5, 0.5, True]
+    assert first[5] == first[6] == AT.replace(tzinfo=None)
+    assert first[7] == datetime(2026, 3, 2)  # noqa: DTZ001 - a sheet knows no zone
+    assert first[8] == time(10, 0)
+    assert not any(cell for row in rest for cell in row)
+
+
+def test_a_workbook_never_holds_a_formula_nor_a_number_it_would_bend(make_result: Any) -> None:
+    result = make_result(
+        ("=name", "text", pa.array(["=1+1", "https://x.example", "007", "x" * 40_000])),
+        ("i", "integer", pa.array([10**15, -(10**15) + 1, 0, 1], pa.int64())),
+        ("f", "float", pa.array([math.nan, math.inf, 0.1, 1e300])),
+        ("day", "date", pa.array([date(1899, 12, 31), date(1900, 1, 1), None, None])),
+    )
+    names, *rows = sheet(result)
+    assert names[0] == "=name"
+    assert [row[0] for row in rows[:3]] == ["=1+1", "https://x.example", "007"]
+    assert len(rows[3][0]) == 32_767
+    assert rows[3][0].endswith("…")
+    assert [row[1] for row in rows] == ["1000000000000000", -(10**15) + 1, 0, 1]
+    assert [row[2] for row in rows] == ["nan", "inf", 0.1, 1e300]
+    assert rows[0][3] == "1899-12-31"
+    assert rows[1][3] == datetime(1900, 1, 1)  # noqa: DTZ001 - a sheet knows no zone
+    assert about(result)["Shortened"].startswith("1 text")
+
+
+def test_a_workbook_says_how_old_and_whole_it_is(make_result: Any) -> None:
+    told = about(make_result(("n", "integer", pa.array([1])), truncated=True))
+    assert told["Data as of"] == "2026-03-02 09:00:00 UTC"
+    assert "more rows" in told["Not complete"]
+
+
+def as_markdown(result: Result, title: str = "Test") -> str:
+    return b"".join(formats.as_markdown(result, title=title)).decode()
+
+
+def test_a_chat_gets_twenty_rows_and_how_many_there_are(make_result: Any) -> None:
+    text = as_markdown(make_result(("n", "integer", pa.array(range(25))), truncated=True))
+    assert text.count("\n| 1") == 11
+    assert text.endswith("_20 of more than 25 rows, data as of 2026-03-02 09:00 UTC_\n")
+
+
+def test_nothing_from_the_data_is_markup(make_result: Any) -> None:
+    hostile = "a|b\n[x](javascript:alert(1)) <b> `c` **d** # e"
+    text = as_markdown(make_result((hostile, "text", pa.array([hostile, None]))), title="*t*")
+    lines = text.splitlines()
+    assert lines[0] == "**\\*t\\***"
+    expected = "| a\\|b \\[x\\](javascript:alert(1)) \\<b\\> \\`c\\` \\*\\*d\\*\\* \\# e |"
+    assert lines[2] == lines[4] == expected
+    assert lines[5] == "|  |"

@@ -77,7 +77,7 @@ def test_what_cannot_be_a_clip_is_not_found(address: str) -> None:
         read_clip_address(address)
 
 
-@pytest.mark.parametrize("address", ["", "short", TOKEN + "x", TOKEN.upper(), f"{TOKEN}.xlsx"])
+@pytest.mark.parametrize("address", ["", "short", TOKEN + "x", TOKEN.upper(), f"{TOKEN}.exe"])
 def test_what_cannot_be_a_token_stays_as_it_is(address: str) -> None:
     assert read_link_address(address) == (address, "")
 

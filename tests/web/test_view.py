@@ -4,7 +4,9 @@ import pytest
 from litestar.datastructures import MultiDict
 
 from turnout.errors import BadRequest
-from turnout.web.view import CHART, CSV, JSON, PAGE, View, read_view
+from turnout.web.view import CHART, DATA, PAGE, PART, View, read_view
+
+CSV, JSON = DATA["csv"], DATA["json"]
 
 
 def test_without_a_query_everything_is_asked_for() -> None:
@@ -12,8 +14,8 @@ def test_without_a_query_everything_is_asked_for() -> None:
 
 
 def test_each_name_is_read() -> None:
-    query = MultiDict([("_limit", "10"), ("_offset", "20"), ("_raw", "1"), ("_bom", "0")])
-    assert read_view(query, CSV) == View(limit=10, offset=20, raw=True, bom=False)
+    query = MultiDict([("_limit", "10"), ("_offset", "20"), ("_raw", "1"), ("_header", "0")])
+    assert read_view(query, CSV) == View(limit=10, offset=20, raw=True, header=False)
     assert read_view(MultiDict([("_shape", "objects")]), JSON) == View(shape="objects")
 
 
@@ -29,6 +31,7 @@ def test_each_name_is_read() -> None:
         (CSV, "_offset", "1" * 5000),
         (CSV, "_raw", "yes"),
         (JSON, "_shape", "<script>"),
+        (PART, "_header", "0"),
         (CHART, "size", "1000000"),
         (CHART, "theme", "url(x)"),
     ],

@@ -1,6 +1,6 @@
 """Addresses: what a clip's and a link's look like, and how one is read back.
 
-`/clips/<id>-<words>[.csv|.json]` and `/s/<token>[-<words>][.csv|.json]`. The words are for people:
+`/clips/<id>-<words>[.<format>]` and `/s/<token>[-<words>][.<format>]`. The words are for people:
 nothing is ever looked up by them.
 """
 
@@ -11,14 +11,16 @@ import unicodedata
 from urllib.parse import quote
 
 from turnout.clips.clip import Clip
+from turnout.clips.formats import FORMATS
 from turnout.errors import NotFound
 
 SLUG_CHARS_MAX = 60
 FILE_CHARS_MAX = 80
 PARTS_MAX = 40
 
-_CLIP = re.compile(r"(?P<name>[a-z0-9][^/]*?)(?:\.(?P<format>csv|json))?")
-_LINK = re.compile(r"(?P<token>[a-z]{28})(?:-[^/]*?)?(?:\.(?P<format>csv|json))?")
+_FORMAT = rf"(?:\.(?P<format>{'|'.join(FORMATS)}))?"
+_CLIP = re.compile(rf"(?P<name>[a-z0-9][^/]*?){_FORMAT}")
+_LINK = re.compile(rf"(?P<token>[a-z]{{28}})(?:-[^/]*?)?{_FORMAT}")
 
 
 def slug(title: str) -> str:

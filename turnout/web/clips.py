@@ -76,7 +76,7 @@ async def _page(visit: Visit, clip: Clip) -> Response[str]:
 
 
 async def _data(visit: Visit, clip: Clip, format_: str) -> Response[Any]:
-    view = read_view(visit.query_params, views.CSV if format_ == "csv" else views.JSON)
+    view = read_view(visit.query_params, views.DATA.get(format_, views.PART))
     result = await visit.rooms.answers.answer(clip.sql, key=answer_key(clip), wait_s=NEWER_WAIT_S)
     return await data_response(visit, clip, result, format_, view, keep=KEEP)
 

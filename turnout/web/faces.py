@@ -18,7 +18,7 @@ from litestar.status_codes import HTTP_200_OK, HTTP_304_NOT_MODIFIED
 
 from turnout.clips import chart
 from turnout.clips.clip import Clip
-from turnout.clips.formats import as_csv, as_json
+from turnout.clips.formats import FORMATS, Wanted
 from turnout.clips.result import Result
 from turnout.errors import NotFound
 from turnout.web.address import attachment
@@ -31,9 +31,8 @@ from turnout.web.visit import Visit
 PAGE_ROWS = 1_000
 CARD_ROWS = 5
 # An answer up to this size is sent in one piece, with its length.
+NAME_THE_MOMENT = frozenset({"json", "xlsx", "md"})
 WHOLE_BYTES_MAX = 256 * 1024
-# The framework adds the charset to whatever is text.
-MEDIA_TYPES = {"csv": "text/csv", "json": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,16 +60,16 @@ async def face(result: Result, title: str, *, limit: int = PAGE_ROWS, offset: in
 async def data_response(  # noqa: PLR0913  the visit, the answer and how it is wanted
     visit: Visit, clip: Clip, result: Result, format_: str, view: View, *, keep: str
 ) -> Response[Any]:
-    """`result` as CSV or JSON."""
+    """`result` in one of the formats."""
     headers = _headers(clip, result, format_, view, keep)
     if _has(visit, headers["ETag"]):
         return _not_modified(headers)
-    headers["Content-Disposition"] = attachment(clip.title, format_)
-    if format_ == "json":
-        del headers["Content-Disposition"]  # browsers show JSON; a file is one click away
+    if not FORMATS[format_].is_shown:
+        headers["Content-Disposition"] = attachment(clip.title, format_)
     chunks = _chunks(clip, result, format_, view)
     first, is_whole = await asyncio.to_thread(_first, chunks)
-    media_type = MEDIA_TYPES[format_]
+    # The framework adds the charset to whatever is text.
+    media_type = FORMATS[format_].media_type
     if is_whole:
         return Response(first, status_code=HTTP_200_OK, media_type=media_type, headers=headers)
     return Stream(
@@ -103,9 +102,9 @@ def _face(result: Result, title: str, limit: int, offset: int) -> Face:
 def _headers(clip: Clip, result: Result, format_: str, view: View, keep: str) -> dict[str, str]:
     parts = (result.etag, format_, view, clip.version, clip.title, result.is_stale)
     digest = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:32]
-    # JSON names the moment its data is as of, which moves on while the rows stay the same: the
-    # validator vouches for the rows, so it is a weak one.
-    weak = "W/" if format_ == "json" else ""
+    # Some formats name the moment their data is as of, which moves on while the rows stay the
+    # same: the validator vouches for the rows, so it is a weak one.
+    weak = "W/" if format_ in NAME_THE_MOMENT else ""
     headers = {
         "ETag": f'{weak}"{digest}"',
         "Cache-Control": keep,
@@ -141,6 +140,7 @@ def _first(chunks: Iterator[bytes]) -> tuple[bytes, bool]:
 
 def _chunks(clip: Clip, result: Result, format_: str, view: View) -> Iterator[bytes]:
     part = part_of(result, view.offset, view.limit)
-    if format_ == "csv":
-        return as_csv(part, raw=view.raw, bom=view.bom)
-    return as_json(part, title=clip.title, version=clip.version, shape=view.shape)
+    wanted = Wanted(
+        clip.title, clip.version, shape=view.shape, raw=view.raw, bom=view.bom, header=view.header
+    )
+    return FORMATS[format_].write(part, wanted)

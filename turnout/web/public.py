@@ -77,7 +77,7 @@ async def _page(visit: Visit, link: Link, clip: Clip, token: str) -> Response[st
 
 
 async def _data(visit: Visit, clip: Clip, format_: str) -> Response[Any]:
-    view = read_view(visit.query_params, views.CSV if format_ == "csv" else views.JSON)
+    view = read_view(visit.query_params, views.DATA.get(format_, views.PART))
     result = await _answer(visit, clip)
     return await data_response(visit, clip, result, format_, view, keep=KEEP)
 

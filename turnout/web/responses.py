@@ -11,6 +11,7 @@ import structlog
 from litestar import MediaType, Response
 from litestar.exceptions import HTTPException
 
+from turnout.clips.formats import FORMATS
 from turnout.errors import (
     BadRequest,
     BodyTooLarge,
@@ -75,7 +76,7 @@ REFUSALS = {
 }
 
 RETRY_AFTER_S = {429: 60, 503: 2}
-DATA_SUFFIXES = (".csv", ".json", ".svg", "/healthz", "/readyz")
+DATA_SUFFIXES = (*(f".{name}" for name in FORMATS), ".svg", ".png", "/healthz", "/readyz")
 TRACE_LINES = 6
 HOUSE = str(Path(__file__).parents[1])
 

@@ -29,13 +29,14 @@ EXPIRY_DEFAULT = "90"
 
 @dataclass(frozen=True, slots=True)
 class SharedLink:
-    """A link and, while it is open, the addresses to hand out."""
+    """A link and, while it is open, what to hand out: addresses, and a formula for a sheet."""
 
     link: Link
     is_open: bool
     page: str
     csv: str
     json: str
+    sheet: str
 
 
 @get("/clips/{address:str}/share", guards=[signed_in])
@@ -96,4 +97,6 @@ def _shared(visit: Visit, clip: Clip, link: Link) -> SharedLink:
         site + link_address(token, clip.title, format_) if is_open else ""
         for format_ in ("", "csv", "json")
     )
-    return SharedLink(link, is_open, page, csv, json)
+    # Its address may hold no quote: nothing in it needs one.
+    sheet = f'=IMPORTDATA("{csv}")' if is_open else ""
+    return SharedLink(link, is_open, page, csv, json, sheet)

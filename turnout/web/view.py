@@ -16,8 +16,8 @@ DIGITS_MAX = 20
 YES = {"1": True, "0": False}
 
 PAGE = frozenset({"_offset"})
-CSV = frozenset({"_limit", "_offset", "_raw", "_bom"})
-JSON = frozenset({"_limit", "_offset", "_shape"})
+PART = frozenset({"_limit", "_offset"})
+DATA = {"csv": PART | {"_raw", "_bom", "_header"}, "json": PART | {"_shape"}}
 CHART = frozenset({"theme", "size"})
 
 
@@ -30,6 +30,7 @@ class View:
     offset: int = 0
     raw: bool = False
     bom: bool = False
+    header: bool = True
     theme: str = "light"
     size: str = "wide"
 
@@ -82,6 +83,7 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "_offset": read_number,
     "_raw": _yes,
     "_bom": _yes,
+    "_header": _yes,
     "theme": _one_of("light", "dark"),
     "size": _one_of("wide", "narrow", "card"),
 }

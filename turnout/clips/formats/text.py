@@ -1,4 +1,4 @@
-"""Answers as CSV and JSON, streamed: one chunk per Arrow batch, cells made column by column.
+"""Answers as CSV, JSON and NDJSON, streamed: one chunk per Arrow batch, made column by column.
 
 Cells of one column become text in a few vectorised steps, rows are joined likewise, and the
 joined array's own buffer is the chunk; no Python runs per row.
@@ -6,9 +6,7 @@ joined array's own buffer is the chunk; no Python runs per row.
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -16,20 +14,14 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from turnout.clips.cells import csv_cells, json_cells
+from turnout.clips.formats.cells import csv_cells, json_cells
+from turnout.clips.formats.kept import kept
+from turnout.clips.formats.names import unique
 from turnout.clips.result import Result
 
 Shape = Literal["arrays", "objects"]
 
-# Small answers are asked for most often: their finished bytes are kept.
-KEPT_BYTES_MAX = 32 * 1024**2
-KEPT_ITEM_BYTES_MAX = 1024**2
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-
-
-def etag(result: Result, face: str) -> str:
-    """The quoted validator of one face (`csv`, `json`, …) of this answer."""
-    return f'"{result.etag}-{face}"'
 
 
 def as_csv(
@@ -41,7 +33,7 @@ def as_csv(
     numbers are never touched.
     """
     face = ("csv", raw, header, bom)
-    return _kept(result, face, lambda: _csv(result, raw=raw, header=header, bom=bom))
+    return kept(result, face, lambda: _csv(result, raw=raw, header=header, bom=bom))
 
 
 def as_json(
@@ -52,7 +44,12 @@ def as_json(
     Rows are arrays, or objects with `shape="objects"`, where a repeated name gets `_2`.
     """
     face = ("json", title, version, shape)
-    return _kept(result, face, lambda: _json(result, title, version, shape))
+    return kept(result, face, lambda: _json(result, title, version, shape))
+
+
+def as_ndjson(result: Result) -> Iterator[bytes]:
+    """One object a line, and nothing else; a repeated name gets `_2`."""
+    return kept(result, ("ndjson",), lambda: _ndjson(result))
 
 
 def _csv(result: Result, *, raw: bool, header: bool, bom: bool) -> Iterator[bytes]:
@@ -80,9 +77,24 @@ def _csv_name(name: str, *, raw: bool) -> str:
 def _json(result: Result, title: str, version: int, shape: Shape) -> Iterator[bytes]:
     head = {"title": title, "fields": result.fields, "types": result.types}
     yield msgspec.json.encode(head)[:-1] + b',"values":['
-    names = _names(result.fields) if shape == "objects" else None
+    names = _members(result.fields) if shape == "objects" else None
     begins, ends = ("{", "},") if names else ("[", "],")
     last = b""
+    for cells in _json_columns(result, names):
+        if last:
+            yield last
+        last = _joined(cells, begins, ends)
+    # Every row ends with a comma but the very last one.
+    yield last[:-1] + b"]," + msgspec.json.encode(_tail(result, version))[1:]
+
+
+def _ndjson(result: Result) -> Iterator[bytes]:
+    for cells in _json_columns(result, _members(result.fields)):
+        yield _joined(cells, "{", "}\n")
+
+
+def _json_columns(result: Result, names: list[str] | None) -> Iterator[list[pa.Array]]:
+    """Each batch as columns of finished JSON, with their names before them where there are any."""
     for batch in result.batches():
         cells = [
             json_cells(column, type_)
@@ -93,11 +105,7 @@ def _json(result: Result, title: str, version: int, shape: Shape) -> Iterator[by
                 pc.binary_join_element_wise(name, cell, "")
                 for name, cell in zip(names, cells, strict=True)
             ]
-        if last:
-            yield last
-        last = _joined(cells, begins, ends)
-    # Every row ends with a comma but the very last one.
-    yield last[:-1] + b"]," + msgspec.json.encode(_tail(result, version))[1:]
+        yield cells
 
 
 def _tail(result: Result, version: int) -> dict[str, Any]:
@@ -118,18 +126,9 @@ def _instant(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _names(fields: list[str]) -> list[str]:
-    """Each field as the beginning of a JSON member; repeats are numbered."""
-    seen: set[str] = set()
-    names = []
-    for field in fields:
-        name, number = field, 1
-        while name in seen:
-            number += 1
-            name = f"{field}_{number}"
-        seen.add(name)
-        names.append(msgspec.json.encode(name).decode() + ":")
-    return names
+def _members(fields: list[str]) -> list[str]:
+    """Each field as the beginning of a JSON member."""
+    return [msgspec.json.encode(name).decode() + ":" for name in unique(fields)]
 
 
 def _joined(cells: list[pa.Array], begins: str, ends: str) -> bytes:
@@ -139,43 +138,3 @@ def _joined(cells: list[pa.Array], begins: str, ends: str) -> bytes:
     _, offsets, text = rows.buffers()
     size = int.from_bytes(offsets[len(rows) * 4 : len(rows) * 4 + 4].to_pybytes(), "little")
     return text[:size].to_pybytes() if size else b""
-
-
-class _Kept:
-    """Finished bytes of small answers, the least recently used ones leave first."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._items: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
-        self._bytes = 0
-
-    def find(self, key: tuple[Any, ...]) -> bytes | None:
-        with self._lock:
-            item = self._items.get(key)
-            if item is not None:
-                self._items.move_to_end(key)
-            return item
-
-    def keep(self, key: tuple[Any, ...], item: bytes) -> None:
-        with self._lock:
-            self._bytes += len(item) - len(self._items.pop(key, b""))
-            self._items[key] = item
-            while self._bytes > KEPT_BYTES_MAX:
-                self._bytes -= len(self._items.popitem(last=False)[1])
-
-
-_KEPT = _Kept()
-
-
-def _kept(
-    result: Result, face: tuple[Any, ...], render: Callable[[], Iterator[bytes]]
-) -> Iterator[bytes]:
-    if result.bytes > KEPT_ITEM_BYTES_MAX:
-        return render()
-    key = (result.etag, result.as_of, result.ran_at, result.is_stale, *face)
-    item = _KEPT.find(key)
-    if item is None:
-        item = b"".join(render())
-        if len(item) <= KEPT_ITEM_BYTES_MAX:
-            _KEPT.keep(key, item)
-    return iter((item,))
