@@ -8,11 +8,13 @@ from typing import Annotated
 
 import typer
 
+from turnout.cli import connecting
 from turnout.cli.terminal import Home, console
 from turnout.config import FILE_NAME, Config, load_config
 from turnout.errors import ConfigError, NotFound, TurnoutError
 
 words = typer.Typer(help="Databases that chosen columns are copied from.", no_args_is_help=True)
+words.command("add")(connecting.add)
 Name = Annotated[str | None, typer.Argument(help="One source; all when left out.")]
 
 

@@ -6,7 +6,7 @@ A secret may also come from a file: `TURNOUT_SOURCES_APP_URL_FILE=/run/secrets/a
 
 from __future__ import annotations
 
-from turnout.config.address import effective_url, followers_of, without_password
+from turnout.config.address import effective_url, followers_of, put_password, without_password
 from turnout.config.listing import hide_password, settings_in_force
 from turnout.config.reading import FILE_NAME, load_config
 from turnout.config.settings import (
@@ -40,6 +40,7 @@ __all__ = [
     "followers_of",
     "hide_password",
     "load_config",
+    "put_password",
     "settings_in_force",
     "without_password",
 ]

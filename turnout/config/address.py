@@ -20,12 +20,18 @@ def effective_url(source: Source, url: str = "") -> str:
     Raises `ConfigError` when the file cannot be read.
     """
     url = url or source.url
-    parts = urlsplit(url)
-    user, at, place = parts.netloc.rpartition("@")
+    user = urlsplit(url).netloc.rpartition("@")[0]
     if not source.password_file or ":" in user:
         return url
-    password = quote(_read(Path(source.password_file)), safe="")
-    return urlunsplit(parts._replace(netloc=f"{user}:{password}@{place}" if at else place))
+    return put_password(url, _read(Path(source.password_file)))
+
+
+def put_password(url: str, password: str) -> str:
+    """`url`, which has no password, with this one for its user; without a user, as it was."""
+    parts = urlsplit(url)
+    user, at, place = parts.netloc.rpartition("@")
+    secret = quote(password, safe="")
+    return urlunsplit(parts._replace(netloc=f"{user}:{secret}@{place}" if at else place))
 
 
 def followers_of(source: Source) -> list[str]:
