@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+from datetime import datetime
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from cronsim import CronSim, CronSimError
 
 from turnout.config.listing import hide_password
 from turnout.config.settings import Config
+from turnout.config.source import Source
 from turnout.errors import ConfigError
 
 
@@ -39,6 +44,8 @@ def check(config: Config) -> None:
                 f"sources.{name}.schema is '{source.schema}', a schema Turnout fills itself.",
                 hint="Choose another, such as 'userdata'.",
             )
+        _check_schedule(name, source)
+        _check_alarm(name, source)
         for table, selection in source.tables.items():
             if "*" in selection.columns:
                 raise ConfigError(
@@ -46,6 +53,35 @@ def check(config: Config) -> None:
                     hint="Name each column: only what is named is copied.",
                 )
     _check_membership(config)
+
+
+def _check_schedule(name: str, source: Source) -> None:
+    """What is only found wrong at night is found wrong too late."""
+    try:
+        zone = ZoneInfo(source.time_zone)
+    except (OSError, ValueError, ZoneInfoNotFoundError):
+        raise ConfigError(
+            f"sources.{name}.time_zone is '{source.time_zone}', which is no time zone.",
+            hint="Write it as in 'Europe/Vienna' or 'UTC'.",
+        ) from None
+    if not source.cron:
+        return
+    try:
+        next(CronSim(source.cron, datetime.now(zone)))
+    except (CronSimError, StopIteration):
+        raise ConfigError(
+            f"sources.{name}.cron is '{source.cron}', which names no time.",
+            hint="Five fields: minute, hour, day, month, weekday; '0 3 * * *' is 3:00 each night.",
+        ) from None
+
+
+def _check_alarm(name: str, source: Source) -> None:
+    webhook = urlsplit(source.alarm.webhook)
+    if source.alarm.webhook and (webhook.scheme not in ("http", "https") or not webhook.hostname):
+        raise ConfigError(
+            f"sources.{name}.alarm.webhook is not the address of a web page.",
+            hint="Write it with https:// in front.",
+        )
 
 
 def _check_membership(config: Config) -> None:

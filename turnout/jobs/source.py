@@ -1,48 +1,149 @@
-"""The copying of one source, again and again."""
+"""The copying of one source, again and again: by its schedule, sooner after it was away."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import structlog
 
-from turnout import sync
+from turnout import meters, sync
 from turnout.clips.follower import Follower
 from turnout.config import Source
-from turnout.errors import SourceUnavailable
+from turnout.errors import SourceRefused, SourceUnavailable, Stopped, TurnoutError
+from turnout.jobs.schedule import Schedule
+from turnout.sync.standing import Standing
 from turnout.warehouse import Warehouse
 
-# A source that cannot be reached is tried again after this pause, doubled up to its own pace.
-SOURCE_RETRY_S = 2.0
+FAILED_INSIDE = "It failed inside; the log says more."
 
 log = structlog.get_logger()
 
 
-class SourceCopy:
-    """The copying of one source, with a pause that grows while the source is away."""
+def clock() -> datetime:
+    """The time by which copies are begun."""
+    return datetime.now(UTC)
 
-    def __init__(self, name: str, source: Source, warehouse: Warehouse, follower: Follower) -> None:
+
+class SourceCopy:
+    """One source, and how its copying stands. Two copies of it never run at the same time."""
+
+    def __init__(  # noqa: PLR0913 - what copying takes, and the time
+        self,
+        name: str,
+        source: Source,
+        warehouse: Warehouse,
+        follower: Follower,
+        *,
+        secret: bytes,
+        now: Callable[[], datetime] = clock,
+    ) -> None:
         self.name = name
         self.source = source
         self._warehouse = warehouse
         self._follower = follower
-        self._retry_s = SOURCE_RETRY_S
+        self._secret = secret
+        self._now = now
+        self._schedule = Schedule(source)
+        self._is_first = True
+        self._standing = Standing()
+        self._copying = threading.Lock()
+        self._closing = threading.Event()
 
-    def run(self) -> float | None:
-        """Copy once; the pause until the next try when the source is away."""
+    @property
+    def standing(self) -> Standing:
+        """How it stands now. Any thread may ask."""
+        return self._standing
+
+    def run(self) -> float:
+        """Copy once if it is time; the pause until the next run, in seconds. Raises nothing."""
+        if self._is_first and not self.source.on_start:
+            self._is_first = False
+            return self._wait_until(self._schedule.after(self._now()))
+        self._is_first = False
         try:
             self.copy()
         except SourceUnavailable as error:
-            log.warning("source away", source=self.name, problem=error.message)
-            pause_s = min(self._retry_s, self.source.every_s)
-            self._retry_s *= 2
-            return pause_s
-        self._retry_s = SOURCE_RETRY_S
-        return None
+            return self._wait_until(self._again(error))
+        except Stopped:
+            return self.source.every_s
+        except TurnoutError as error:
+            log.error("source not copied", source=self.name, problem=str(error))
+        except Exception:  # one source that fails stops neither the others nor its own next copy
+            log.exception("source not copied", source=self.name)
+        return self._wait_until(self._schedule.after(self._now()))
 
-    def copy(self, progress: Callable[[sync.Progress], None] | None = None) -> sync.Run:
-        """Copy once and note how old the copied data is."""
-        run = sync.copy(self.name, self.source, self._warehouse, progress=progress)
+    def copy(
+        self, progress: Callable[[sync.Progress], None] | None = None, *, whole: bool = False
+    ) -> sync.Run:
+        """Copy once and note how old the copied data is; after one that runs already.
+
+        Raises what `sync.copy` raises, and `Stopped` when the process ends meanwhile.
+        """
+        with self._copying:
+            self._standing = replace(self._standing, began_at=self._now(), next_at=None)
+            try:
+                run = self._copied(progress, whole=whole)
+            except Exception as error:
+                self._note_failure(error)
+                raise
+            self._note_success(run)
+            return run
+
+    def close(self) -> None:
+        """End what runs where nothing is left half done; nothing begins any more."""
+        self._closing.set()
+
+    def _copied(self, progress: Callable[[sync.Progress], None] | None, *, whole: bool) -> sync.Run:
+        def tell(at: sync.Progress) -> None:
+            if self._closing.is_set():
+                raise Stopped
+            self._note_progress(at)
+            if progress is not None:
+                progress(at)
+
+        return sync.copy(self.name, self.source, self._warehouse, progress=tell)
+
+    def _note_progress(self, at: sync.Progress) -> None:
+        before = self._standing
+        is_same = before.progress is not None and before.progress.table == at.table
+        began_at = before.table_began_at if is_same else self._now()
+        self._standing = replace(before, progress=at, table_began_at=began_at)
+
+    def _note_success(self, run: sync.Run) -> None:
+        self._standing = Standing()
         self._follower.note(self.source.schema, run.as_of)
-        log.info("copied", source=self.name, rows=sum(table.rows for table in run.tables))
-        return run
+        meters.COPIES.add(self.name, "done")
+        meters.COPIED_ROWS.add(self.name, amount=run.rows)
+        meters.COPY_SECONDS.observe((run.finished_at - run.started_at).total_seconds())
+        log.info("copied", source=self.name, rows=run.rows)
+
+    def _note_failure(self, error: Exception) -> None:
+        before = self._standing
+        if isinstance(error, Stopped):
+            self._standing = replace(before, began_at=None, progress=None)
+            return
+        self._standing = Standing(
+            tries=before.tries + 1,
+            problem=str(error) if isinstance(error, TurnoutError) else FAILED_INSIDE,
+            failed_at=before.failed_at or self._now(),
+        )
+        meters.COPIES.add(self.name, _outcome(error))
+
+    def _again(self, error: SourceUnavailable) -> datetime:
+        log.warning("source away", source=self.name, problem=error.message)
+        # Once it was given up, its next regular copy has as many tries again.
+        tries = 1 + (self._standing.tries - 1) % (self.source.retries + 1)
+        return self._schedule.again(self._now(), tries)
+
+    def _wait_until(self, moment: datetime) -> float:
+        self._standing = replace(self._standing, next_at=moment)
+        return max(0.0, (moment - self._now()).total_seconds())
+
+
+def _outcome(error: Exception) -> str:
+    if isinstance(error, SourceUnavailable):
+        return "away"
+    return "refused" if isinstance(error, SourceRefused) else "failed"

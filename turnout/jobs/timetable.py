@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from turnout import meters
+from turnout.access.secret import PRIVACY_FILE_NAME, secret_key
 from turnout.clips.follower import Follower
 from turnout.config import Config
 from turnout.errors import TurnoutError
@@ -48,8 +49,9 @@ def jobs_of(
 
 def sources_of(config: Config, warehouse: Warehouse, follower: Follower) -> dict[str, SourceCopy]:
     """The copying of each source, by its name."""
+    secret = secret_key(config.data_folder, PRIVACY_FILE_NAME)
     return {
-        name: SourceCopy(name, source, warehouse, follower)
+        name: SourceCopy(name, source, warehouse, follower, secret=secret)
         for name, source in config.sources.items()
     }
 
