@@ -18,7 +18,9 @@ SLUG_CHARS_MAX = 60
 FILE_CHARS_MAX = 80
 PARTS_MAX = 40
 
-_FORMAT = rf"(?:\.(?P<format>{'|'.join(FORMATS)}))?"
+PICTURES = {"svg": "image/svg+xml", "png": "image/png"}
+
+_FORMAT = rf"(?:\.(?P<format>{'|'.join([*FORMATS, *PICTURES])}))?"
 _CLIP = re.compile(rf"(?P<name>[a-z0-9][^/]*?){_FORMAT}")
 _LINK = re.compile(rf"(?P<token>[a-z]{{28}})(?:-[^/]*?)?{_FORMAT}")
 

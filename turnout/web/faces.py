@@ -21,7 +21,7 @@ from turnout.clips.clip import Clip
 from turnout.clips.formats import FORMATS, Wanted
 from turnout.clips.result import Result
 from turnout.errors import NotFound
-from turnout.web.address import attachment
+from turnout.web.address import PICTURES, attachment
 from turnout.web.cells import number_columns
 from turnout.web.drawings import Drawings
 from turnout.web.part import part_of
@@ -31,7 +31,7 @@ from turnout.web.visit import Visit
 PAGE_ROWS = 1_000
 CARD_ROWS = 5
 # An answer up to this size is sent in one piece, with its length.
-NAME_THE_MOMENT = frozenset({"json", "xlsx", "md"})
+NAME_THE_MOMENT = frozenset({"json", "xlsx", "md", "svg", "png"})
 WHOLE_BYTES_MAX = 256 * 1024
 
 
@@ -60,10 +60,16 @@ async def face(result: Result, title: str, *, limit: int = PAGE_ROWS, offset: in
 async def data_response(  # noqa: PLR0913  the visit, the answer and how it is wanted
     visit: Visit, clip: Clip, result: Result, format_: str, view: View, *, keep: str
 ) -> Response[Any]:
-    """`result` in one of the formats."""
+    """`result` in one of the formats, or as a picture."""
     headers = _headers(clip, result, format_, view, keep)
     if _has(visit, headers["ETag"]):
         return _not_modified(headers)
+    if format_ in PICTURES:
+        drawings: Drawings = visit.app.state.drawings
+        drawn = await drawings.picture(headers["ETag"], result, clip.title, view, format_)
+        return Response(
+            drawn, status_code=HTTP_200_OK, media_type=PICTURES[format_], headers=headers
+        )
     if not FORMATS[format_].is_shown:
         headers["Content-Disposition"] = attachment(clip.title, format_)
     chunks = _chunks(clip, result, format_, view)
@@ -81,7 +87,7 @@ async def chart_response(
     visit: Visit, clip: Clip, result: Result, view: View, *, keep: str
 ) -> Response[Any]:
     """`result` drawn as SVG; `NotFound` when its shape allows no chart."""
-    headers = _headers(clip, result, "svg", view, keep)
+    headers = _headers(clip, result, "chart", view, keep)
     if _has(visit, headers["ETag"]):
         return _not_modified(headers)
     drawings: Drawings = visit.app.state.drawings

@@ -17,8 +17,14 @@ YES = {"1": True, "0": False}
 
 PAGE = frozenset({"_offset"})
 PART = frozenset({"_limit", "_offset"})
-DATA = {"csv": PART | {"_raw", "_bom", "_header"}, "json": PART | {"_shape"}}
 CHART = frozenset({"theme", "size"})
+PICTURE = frozenset({"theme"})
+DATA = {
+    "csv": PART | {"_raw", "_bom", "_header"},
+    "json": PART | {"_shape"},
+    "svg": PICTURE,
+    "png": PICTURE,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ ROWS_MAX = 1_048_575
 COLUMNS_MAX = 16_384
 CELL_CHARS_MAX = 32_767
 # Excel keeps numbers as doubles: a longer one would change, so it is text.
-DIGITS_MAX = 15
+DIGITS_MAX, WHOLE_END = 15, 1_000_000_000_000_000
 # Its calendar begins here.
 FIRST_DAY = date(1900, 1, 1)
 
@@ -121,7 +121,7 @@ def _is_exact(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, int):
-        return abs(value) < 10**DIGITS_MAX
+        return abs(value) < WHOLE_END
     if isinstance(value, Decimal):
         return value.is_finite() and len(value.normalize().as_tuple().digits) <= DIGITS_MAX
     return False
