@@ -135,6 +135,7 @@ async def run_app(config: Config, duty: Duty) -> None:
         await runner.start()
         answers = Answers(runner, follower, config.cache_folder, config.clips)
         closing.push_async_callback(answers.close)
+        copies = sources_of(config, warehouse, follower)
         rooms = Rooms(
             config=config,
             state=state,
@@ -146,8 +147,9 @@ async def run_app(config: Config, duty: Duty) -> None:
             follower=follower,
             warehouse=warehouse,
             backlog_bytes=loader.backlog_bytes,
+            standings=lambda: {name: copy.standing for name, copy in copies.items()},
+            renew=duty.renew,
         )
-        copies = sources_of(config, warehouse, follower)
         desk = Desk(config, warehouse, loader, follower, copies)
         loop = asyncio.get_running_loop()
         desk.serve(Requests(state), lambda: _wait_for(answers.forget(), loop))
@@ -155,6 +157,8 @@ async def run_app(config: Config, duty: Duty) -> None:
         jobs = asyncio.create_task(run_jobs(listed))
         closing.push_async_callback(_cancel, jobs)
         closing.callback(desk.close)
+        for copy in copies.values():
+            closing.callback(copy.close)
         await duty.serve(build_site(rooms), Interfaces.ASGI)
 
 
@@ -164,6 +168,10 @@ class Duty:
 
     supervisor: int
     listener: int
+
+    def renew(self) -> None:
+        """Have the supervisor put a new process in this one's place; it ends this one first."""
+        os.kill(self.supervisor, signal.SIGUSR1)
 
     async def serve(
         self,

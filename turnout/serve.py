@@ -1,8 +1,9 @@
 """The supervisor: prepares the home folder, keeps the processes running, ends them cleanly.
 
 It holds the listening sockets and starts the children behind them (`--only collector` starts just
-those). A child that dies is started again; SIGHUP replaces all of them while requests go on. It
-does no other work, so nothing in it can fail because of an event, a query or a page.
+those). A child that dies is started again; SIGHUP replaces all of them while requests go on, and
+SIGUSR1 the app alone, which reads its settings anew. It does no other work, so nothing in it can
+fail because of an event, a query or a page.
 """
 
 from __future__ import annotations
@@ -111,6 +112,7 @@ async def _supervise(config: Config, listeners: Mapping[str, socket.socket]) -> 
     renewal = asyncio.Event()
     loop.add_signal_handler(signal.SIGHUP, (stop if sys.stdin.isatty() else renewal).set)
     renewing = asyncio.create_task(_renew(config.home, posts, renewal))
+    loop.add_signal_handler(signal.SIGUSR1, _renew_app, posts)
     await asyncio.gather(*(post.keep(stop) for post in posts))
     renewing.cancel()
 
@@ -131,11 +133,18 @@ async def _renew(home: Path, posts: Sequence[Post], asked: asyncio.Event) -> Non
             post.renew()
 
 
+def _renew_app(posts: Sequence[Post]) -> None:
+    """Its settings have changed; the collector has no part in those that may while it runs."""
+    for post in posts:
+        if post.child == "app":
+            post.renew()
+
+
 class Post:
     """A place for one child: who dies there is started again, who is to be renewed is relieved."""
 
     def __init__(self, child: str, home: Path, listener: int) -> None:
-        self._child = child
+        self.child = child
         self._home = home
         self._listener = listener
         self._renewal = asyncio.Event()
@@ -170,7 +179,7 @@ class Post:
             sys.executable,
             "-m",
             "turnout.app",
-            self._child,
+            self.child,
             str(self._home),
             str(os.getpid()),
             str(self._listener),
@@ -186,7 +195,7 @@ class Post:
             self._pause_s = RESTART_PAUSE_S
         log.error(
             "child died",
-            child=self._child,
+            child=self.child,
             exit_code=process.returncode,
             restart_in_s=self._pause_s,
         )
@@ -196,19 +205,19 @@ class Post:
 
     async def _relieved(self, old: Process) -> Process:
         """The process that took the place of `old`, which hands over; `old` if there is none."""
-        if self._child == "app":
+        if self.child == "app":
             # There may be one writer only. Whoever asks meanwhile waits in the socket's queue.
             await self._end(old)
             return await self._start()
         new = await self._start()
         if not await _is_ready(new):
-            log.error("the new process is not ready, the old one stays", child=self._child)
+            log.error("the new process is not ready, the old one stays", child=self.child)
             await self._end(new)
             return old
         leaving = asyncio.create_task(self._end(old, signal.SIGHUP, HAND_OVER_WITHIN_S))
         self._leaving[old] = leaving
         leaving.add_done_callback(lambda _: self._leaving.pop(old))
-        log.info("replaced", child=self._child)
+        log.info("replaced", child=self.child)
         return new
 
     async def _end(
@@ -222,7 +231,7 @@ class Post:
         try:
             await asyncio.wait_for(process.wait(), within_s)
         except TimeoutError:
-            log.error("child did not stop in time and was killed", child=self._child)
+            log.error("child did not stop in time and was killed", child=self.child)
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from turnout.access.keys import WriteKeys
@@ -13,6 +13,7 @@ from turnout.clips.clip import Clips
 from turnout.clips.follower import Follower
 from turnout.config import Config
 from turnout.state import State
+from turnout.sync.standing import Standing
 from turnout.warehouse import Warehouse
 
 
@@ -30,3 +31,6 @@ class Rooms:
     follower: Follower
     warehouse: Warehouse
     backlog_bytes: Callable[[], int]  # of the journal: events accepted and not loaded yet
+    standings: Callable[[], Mapping[str, Standing]] = dict  # of the copied sources, by name
+    # Begin anew with the settings as they are now; None where nobody would start us again.
+    renew: Callable[[], None] | None = None
