@@ -54,7 +54,12 @@ def history_of(warehouse: Warehouse, copied: Table, selected: SelectedTable) -> 
         column
         for column in copied.columns
         if column.name not in copied.key
-        and (not settings.tracked or column.name in settings.tracked)
+        and (
+            not settings.tracked
+            or column.name in settings.tracked
+            # Whoever is forgotten is found in every version by it.
+            or column.name == settings.person
+        )
     ]
     key = [column for column in copied.columns if column.name in copied.key]
     name = history_name(copied.name)
