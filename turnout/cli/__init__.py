@@ -11,7 +11,7 @@ from typing import Never
 
 import typer
 
-from turnout.cli import copying, events, keys, serving, source
+from turnout.cli import copying, events, keys, privacy, serving, source
 from turnout.cli.terminal import EXIT_CODES, complain, complaints
 from turnout.errors import TurnoutError
 
@@ -34,6 +34,7 @@ app.command()(serving.version)
 app.add_typer(keys.words, name="key")
 app.add_typer(events.words, name="events")
 # Others put their words beside these: `source.words.command("…")(…)`.
+source.words.command("forget")(privacy.forget)
 app.add_typer(source.words, name="source")
 
 

@@ -26,9 +26,12 @@ from turnout.events.upkeep.replay import replay
 from turnout.events.upkeep.retype import retype
 from turnout.events.upkeep.trial import find_trial, remove_trial
 from turnout.events.upkeep.upkeep import Report, Tell, Upkeep
+from turnout.jobs.privacy import forget as forget_people
+from turnout.jobs.privacy import plan_forgetting, sources_meant
 from turnout.jobs.source import SourceCopy
 from turnout.jobs.turns import Turns
 from turnout.state.request import Outcome, Request, Requests
+from turnout.sync.turn import turn
 from turnout.warehouse import Warehouse
 
 # How far it is, is written down this often.
@@ -89,7 +92,9 @@ class Desk:
         """Do `job`. Raises what goes wrong, and what `tell` raises."""
         word, _, rest = job.partition(" ")
         if word == "sync":
-            return self._sync(rest, tell)
+            return self._sync(rest, tell, whole=bool(parameters.get("whole")))
+        if word == "source" and rest == "forget":
+            return self._forget(parameters, tell)
         if word != "events":
             raise BadRequest(f"This Turnout knows no job '{job}'.")
         return self._keep_up(rest, parameters, tell)
@@ -108,18 +113,34 @@ class Desk:
             return Outcome(True, "It failed inside; the log says more.", {})
         return Outcome(report.failed, report.sentence, report.result)
 
-    def _sync(self, name: str, tell: Tell) -> Report:
+    def _sync(self, name: str, tell: Tell, *, whole: bool) -> Report:
         if name not in self._copies:
             raise BadRequest(f"There is no source '{name}' in turnout.toml.")
 
         def progress(at: sync.Progress) -> None:
             tell(f"{name}.{at.table}", at.rows, max(at.rows_estimated, at.rows))
 
-        run = self._copies[name].copy(progress)
+        run = self._copies[name].copy(progress, whole=whole)
         self._follower.publish(now=datetime.now(UTC))
         return Report(run.sentence)
 
+    def _forget(self, parameters: Mapping[str, Any], tell: Tell) -> Report:
+        """Forget people in copied tables and in events, while no copy runs."""
+        if parameters.get("is_plan"):
+            return self._upkeep(lambda work: plan_forgetting(self._config, work, parameters), tell)
+        sources = sources_meant(self._config, parameters.get("source"))
+        with turn(
+            self._warehouse, sources, lambda name: tell(f"Waiting for the copy of {name}", 0, 0)
+        ):
+            return self._upkeep(lambda work: forget_people(self._config, work, parameters), tell)
+
     def _keep_up(self, word: str, parameters: Mapping[str, Any], tell: Tell) -> Report:
+        if word not in WORKS:
+            raise BadRequest(f"This Turnout knows no work '{word}' on events.")
+        return self._upkeep(lambda work: WORKS[word](work, parameters), tell)
+
+    def _upkeep(self, do: Callable[[Upkeep], Report], tell: Tell) -> Report:
+        """Do it while no load runs; what is erased is gone from every file afterwards."""
         work = Upkeep(
             self._config.journal_folder,
             self._config.data_folder / "receipts",
@@ -128,10 +149,8 @@ class Desk:
             self._config.identity.membership,
             tell,
         )
-        if word not in WORKS:
-            raise BadRequest(f"This Turnout knows no work '{word}' on events.")
         with self.turns.upkeep():
-            report = WORKS[word](work, parameters)
+            report = do(work)
             if report.erased:
                 with suppress(Stopped):  # too late for that
                     tell("Writing the warehouse anew", 0, 0)

@@ -87,7 +87,7 @@ def _forgetting(config: Config, work: Upkeep, parameters: Mapping[str, Any]) -> 
 
 
 def _with_events(parameters: Mapping[str, Any]) -> bool:
-    """The same id may be another person's in one source; only named without it, it is everybody's."""
+    """Named with a source, an id may be another person's elsewhere."""
     return parameters.get("source") is None
 
 
