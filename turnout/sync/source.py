@@ -176,11 +176,11 @@ class ChangeStream(Protocol):
     def problems(self) -> Mapping[SelectedTable, str]:
         """The tables whose changes are not all in the log now, each with a sentence."""
 
-    def begin(self) -> str:
+    def begin(self, *, replacing: bool) -> str:
         """Have the source keep its log from now on; the position it begins at.
 
-        What it kept for us before is given up. Raises `SourceRefused` with what the operator has
-        to do first.
+        What it kept under our name before is given up, if `replacing`; else it is somebody
+        else's. Raises `SourceRefused` with what the operator has to do first.
         """
 
     def batches(self, after: str, copied: Mapping[SelectedTable, Instant]) -> Iterator[ChangeBatch]:

@@ -1,0 +1,150 @@
+"""The publication: which columns of which tables the server itself puts into the change stream.
+
+Its statements are printed for an operator and never run from here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import sqlglot
+from sqlglot import exp
+from sqlglot.errors import SqlglotError
+
+from turnout.sync.postgres.functions import function_statements
+from turnout.sync.postgres.logged import LoggedTable, problems_of
+from turnout.sync.postgres.names import listed, qualified, quoted
+from turnout.sync.selection import SelectedTable
+
+# The first version that publishes some columns only, and some rows.
+LISTS_COLUMNS = 150_000
+
+PUBLISHED = """
+SELECT schemaname, tablename, attnames::text[], rowfilter IS NOT NULL
+FROM pg_publication_tables WHERE pubname = %s
+"""
+PUBLISHED_WHOLE = """
+SELECT schemaname, tablename, NULL, false FROM pg_publication_tables WHERE pubname = %s
+"""
+EXISTS = "SELECT pubviaroot FROM pg_publication WHERE pubname = %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Publication:
+    """What the server publishes under this name, table by table. `is_there`, or not at all."""
+
+    name: str
+    is_there: bool
+    via_root: bool
+    # Whether this server can publish some columns and rows only.
+    lists_columns: bool
+    # By schema and table: the columns, None for all of them, and whether rows are left out.
+    tables: Mapping[tuple[str, str], tuple[frozenset[str] | None, bool]]
+
+    def problems_of(self, selected: SelectedTable, found: LoggedTable) -> Iterator[str]:
+        """How what is published of the table differs from what is selected."""
+        there = self.tables.get((selected.schema, selected.name))
+        if there is None:
+            yield f"The publication {self.name} does not have the table '{selected.label}'."
+            return
+        columns, leaves_out = there
+        # A list of all columns is given back as one; so is none at all, since nothing differs.
+        if columns is not None and columns != set(selected.columns):
+            yield (
+                f"The publication {self.name} does not have the selected columns of "
+                f"'{selected.label}': {_difference(columns, selected.columns)}."
+            )
+        if leaves_out != bool(selected.settings.where):
+            said = "leaves out rows" if leaves_out else "has no condition on the rows"
+            yield f"The publication {self.name} {said} of '{selected.label}', unlike `where`."
+        if found.kind == "p" and not self.via_root:
+            yield f"The publication {self.name} names partitions, not '{selected.label}' itself."
+
+
+def read_publication(connection: psycopg.Connection[Any], name: str) -> Publication:
+    """What the server publishes under `name`."""
+    there = connection.execute(EXISTS, [name]).fetchone()
+    lists_columns = connection.info.server_version >= LISTS_COLUMNS
+    rows = connection.execute(PUBLISHED if lists_columns else PUBLISHED_WHOLE, [name]).fetchall()
+    tables = {
+        (schema, table): (None if columns is None else frozenset(columns), leaves_out)
+        for schema, table, columns, leaves_out in rows
+    }
+    via_root = bool(there and there[0])
+    return Publication(name, there is not None, via_root, lists_columns, tables)
+
+
+def log_statements(
+    selection: Sequence[SelectedTable],
+    role: str,
+    slot: str,
+    *,
+    by: str = "functions",
+    published: Publication | None = None,
+) -> list[str]:
+    """What an administrator runs on the leader, in its database, so that changes can be read.
+
+    Run as a superuser, or as a role that owns the tables and may replicate. What is `published`
+    already is changed instead of made.
+    """
+    lists_columns = published is None or published.lists_columns
+    tables = ", ".join(_published(table, lists_columns=lists_columns) for table in selection)
+    if published is not None and published.is_there:
+        publication = f"ALTER PUBLICATION {quoted(slot)} SET TABLE {tables};"
+    else:
+        publication = (
+            f"CREATE PUBLICATION {quoted(slot)} FOR TABLE {tables} "
+            "WITH (publish_via_partition_root = true);"
+        )
+    if by == "replication":
+        return [publication, f"ALTER ROLE {quoted(role)} REPLICATION;"]
+    return [publication, *function_statements(slot, role)]
+
+
+def problem_of(selected: SelectedTable, found: LoggedTable | None, published: Publication) -> str:
+    """Why the log does not have the changes of this table; empty when it has."""
+    problems = [*problems_of(selected, found)]
+    if found is not None and not problems:
+        problems += where_problems(selected, found.identity)
+        problems += published.problems_of(selected, found)
+    return " ".join(problems)
+
+
+def where_problems(selected: SelectedTable, identity: Sequence[str]) -> Iterator[str]:
+    """Why the server cannot leave out rows by `where`, if it cannot.
+
+    Of a row that is changed or deleted the log has the identity only. A condition on anything
+    else makes the application's own updates and deletes fail.
+    """
+    where = selected.settings.where
+    if not where:
+        return
+    try:
+        columns = {
+            column.name for column in sqlglot.parse_one(where, "postgres").find_all(exp.Column)
+        }
+    except SqlglotError:
+        columns = {""}
+    if not columns <= set(identity):
+        yield (
+            f"The condition on rows of '{selected.label}' may use only the columns that the log "
+            f"names its rows by: {', '.join(identity)}. Give the table a REPLICA IDENTITY by a "
+            "unique index that has the others too, or choose another mode."
+        )
+
+
+def _published(table: SelectedTable, *, lists_columns: bool) -> str:
+    if not lists_columns:
+        return qualified(table)
+    where = f" WHERE ({table.settings.where})" if table.settings.where else ""
+    return f"{qualified(table)} ({listed(table.columns)}){where}"
+
+
+def _difference(columns: frozenset[str], selected: Sequence[str]) -> str:
+    missing = ", ".join(name for name in selected if name not in columns)
+    more = ", ".join(sorted(columns - set(selected)))
+    said = [f"it lacks {missing}" if missing else "", f"it has also {more}" if more else ""]
+    return " and ".join(part for part in said if part)
