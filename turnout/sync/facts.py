@@ -108,5 +108,6 @@ class Looking(Protocol):
     def grants(self, tables: Mapping[TableFacts, Sequence[str]], role: str) -> Iterator[str]:
         """The statements that make `role` and let it read these columns, and nothing else.
 
-        To be run by an administrator on the leader; a password is written as '…'.
+        To be run by an administrator on the leader; a password is written as '…'. Needs no
+        connection: it may be asked after the look has ended.
         """
