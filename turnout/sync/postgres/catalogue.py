@@ -40,7 +40,7 @@ WITH RECURSIVE base AS (
 )
 SELECT b.attrelid, b.attname, b.attnum::int, b.spelled, NOT b.attnotnull,
        has_column_privilege(b.attrelid, b.attnum, 'SELECT'),
-       t.typname, t.typtype, t.typcategory, n.nspname = 'pg_catalog', b.typmod
+       t.oid, t.typname, t.typtype, t.typcategory, n.nspname = 'pg_catalog', b.typmod
 FROM base b JOIN pg_type t ON t.oid = b.type JOIN pg_namespace n ON n.oid = t.typnamespace
 WHERE t.typtype <> 'd'
 ORDER BY b.attrelid, b.attnum
@@ -83,6 +83,17 @@ SELECT part.root, bool_and(c.relkind = 'p' OR coalesce(m.amname = 'heap', false)
 FROM part JOIN pg_class c ON c.oid = part.oid LEFT JOIN pg_am m ON m.oid = c.relam
 GROUP BY part.root
 """
+# Tables written anew since the snapshot was taken, which does not see the rows where they are now:
+# the file is asked for as of now, the catalogue as of then.
+MOVED = """
+WITH RECURSIVE part AS (
+    SELECT c.oid AS root, c.oid FROM pg_class c WHERE c.oid = ANY(%s::oid[])
+    UNION ALL
+    SELECT part.root, i.inhrelid FROM part JOIN pg_inherits i ON i.inhparent = part.oid
+)
+SELECT part.root, true FROM part JOIN pg_class c ON c.oid = part.oid
+WHERE pg_relation_filenode(c.oid) <> c.relfilenode
+"""
 SYSTEM_COLUMNS = """
 SELECT attrelid, attname::text FROM pg_attribute
 WHERE attrelid = ANY(%s::oid[]) AND attnum < 0 AND attname IN ('ctid', 'xmin')
@@ -98,6 +109,7 @@ class FoundColumn:
     spelled: str  # its type as PostgreSQL writes it, with length or digits
     is_nullable: bool
     may_read: bool
+    type_oid: int  # its base's, where it is a domain
     type: SourceType
 
 
@@ -114,6 +126,7 @@ class Details:
     # Of the largest heap: no row's place is beyond.
     blocks: int = 0
     rows_estimated: int = 0
+    # A row policy hides rows of it from the role.
     has_policy: bool = False
 
 
@@ -141,6 +154,16 @@ class FoundTable:
     def selected(self) -> SelectedTable:
         """This table with all of its columns, to speak of it."""
         return SelectedTable(self.schema, self.name, tuple(self.columns))
+
+    @property
+    def has_xmin(self) -> bool:
+        """Whether its rows say which transaction wrote them, and the role may read that."""
+        return self.details.is_heap and "xmin" in self.details.system_columns
+
+    @property
+    def has_places(self) -> bool:
+        """Whether its rows can be read by where they lie."""
+        return self.details.is_heap and "ctid" in self.details.system_columns
 
     def key_among(self, columns: Sequence[str]) -> tuple[str, ...]:
         """The first of its keys that is wholly among `columns`; empty when there is none."""
@@ -188,6 +211,30 @@ class Catalogue:
                 f"The role '{self.role}' may not read {columns}.",
                 hint="Run on the leader: " + " ".join(grants([table], self.role)),
             )
+        yield from _unfit_settings(table, found, self.role)
+
+
+def _unfit_settings(table: SelectedTable, found: FoundTable, role: str) -> Iterator[SourceRefused]:
+    """What turnout.toml says of the table and its selected columns cannot give."""
+    settings = table.settings
+    named = [*settings.key, *settings.tracked, *settings.json_keys]
+    named += [name for name in (settings.cursor, settings.created_at, settings.person) if name]
+    for name in dict.fromkeys(named):
+        if name not in table.columns:
+            yield SourceRefused(
+                f"The settings of '{table.label}' speak of '{name}', which is not selected.",
+                hint=f"Add '{name}' to its columns.",
+            )
+    if settings.mode == "xmin" and not found.details.is_heap:
+        yield SourceRefused(
+            f"The rows of '{table.label}' do not say which transaction wrote them.",
+            hint="Only a table's own do: choose another mode for a view or a foreign table.",
+        )
+    elif settings.mode == "xmin" and not found.has_xmin:
+        yield SourceRefused(
+            f"The role '{role}' may not read {table.label}.xmin.",
+            hint="Run on the leader: " + " ".join(grants([table], role)),
+        )
 
 
 def read_catalogue(
@@ -213,12 +260,12 @@ def read_catalogue(
 
 def _details(connection: psycopg.Connection[Any], oids: list[int]) -> dict[int, Details]:
     columns: dict[int, dict[str, FoundColumn]] = {oid: {} for oid in oids}
-    for (
-        oid,
-        name,
-        *facts,
-    ) in connection.execute(COLUMNS, [oids]):
-        columns[oid][name] = FoundColumn(*facts[:4], SourceType(*facts[4:]))
+    for oid, name, place, spelled, nullable, may_read, type_oid, *type_ in connection.execute(
+        COLUMNS, [oids]
+    ):
+        columns[oid][name] = FoundColumn(
+            place, spelled, nullable, may_read, type_oid, SourceType(*type_)
+        )
     keys = _grouped(connection, KEYS, oids)
     indexed = _grouped(connection, INDEXED, oids)
     system_columns = _grouped(connection, SYSTEM_COLUMNS, oids)
@@ -232,6 +279,11 @@ def _details(connection: psycopg.Connection[Any], oids: list[int]) -> dict[int, 
         )
         for oid, *storage in connection.execute(STORAGE, [oids])
     }
+
+
+def moved(connection: psycopg.Connection[Any], oids: list[int]) -> set[int]:
+    """Those of the locked tables that this transaction's snapshot does not see as they are."""
+    return {oid for oid, _ in connection.execute(MOVED, [oids])}
 
 
 def _grouped(

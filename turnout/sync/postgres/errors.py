@@ -17,8 +17,29 @@ from psycopg.conninfo import conninfo_to_dict
 from turnout.errors import SourceRefused, SourceUnavailable, TurnoutError
 from turnout.sync.selection import SelectedTable
 
-CONFLICT = "40001"
 BROKEN = "08006"
+CONFLICT = "40001"
+TIMEOUT = "57014"
+LOCKED = "55P03"
+NO_TEXT = (
+    "holds text that is not valid, or that UTF-8 cannot say",
+    "Mend it at the source: nothing is replaced on the way.",
+)
+REASONS = {
+    "42501": (
+        "may not be read as a whole by this role",
+        "It lacks a right, or a row policy hides rows from it: `turnout check` says more.",
+    ),
+    "42P01": ("is gone or was renamed", None),
+    "42703": ("has lost or renamed a column", None),
+    "22021": NO_TEXT,
+    "22P05": NO_TEXT,
+}
+# What joining a snapshot that is over answers, from PostgreSQL 17 on and before.
+GONE = ("42704", "22023")
+# Reading a part again inside the same snapshot makes sense: the connection or the statement ended,
+# the snapshot did not. A conflict with replay is none of these: it ends the snapshot.
+WITHIN_SNAPSHOT = ("08", "53", "57014", "57P", "58")
 # Codes, or their first letters, after which the same copy may succeed by itself.
 PASSING = ("08", "40", "53", "55P03", "57", "58", "25P03", "XX")
 # What a server answers while connecting, when it is there and says no.
@@ -34,6 +55,45 @@ REFUSALS = (
 MISSING = re.compile(r'(role|database) "[^"]*" does not exist')
 
 
+class TableLocked(SourceUnavailable):
+    """A table is locked by another session."""
+
+
+DRIVER_ERRORS = (psycopg.Error, adbc_driver_manager.Error, OSError, pa.ArrowException)
+
+
+def code_of(error: BaseException) -> str:
+    """The server's code for it; that of a broken connection when the server said none."""
+    code = getattr(error, "sqlstate", None)
+    if code:
+        return str(code)
+    return CONFLICT if "conflict with recovery" in str(error) else BROKEN
+
+
+def is_broken(code: str) -> bool:
+    """Whether the connection ended, whatever became of the server."""
+    return code.startswith(("08", "57P", "25P03"))
+
+
+def is_repeatable(code: str) -> bool:
+    """Whether reading again inside the same snapshot may succeed."""
+    return code.startswith(WITHIN_SNAPSHOT)
+
+
+@contextmanager
+def joining() -> Iterator[None]:
+    """Joining a snapshot: when it is over, what is read in it begins again."""
+    try:
+        yield
+    except DRIVER_ERRORS as error:
+        if code_of(error) not in GONE:
+            raise
+        raise SourceUnavailable(
+            "The snapshot ended before every connection had joined it.",
+            hint="The copy begins again with a new one.",
+        ) from None
+
+
 @contextmanager
 def explained(url: str, table: SelectedTable | None = None) -> Iterator[None]:
     """Raise a driver's error as `SourceUnavailable` or `SourceRefused`, with a sentence."""
@@ -42,9 +102,8 @@ def explained(url: str, table: SelectedTable | None = None) -> Iterator[None]:
     except (psycopg.Error, adbc_driver_manager.Error) as error:
         raise _sentence(error.sqlstate or "", str(error), url, table) from None
     except (OSError, pa.ArrowException) as error:
-        # Within a stream the driver's error arrives through Arrow, which drops its code.
-        code = CONFLICT if "conflict with recovery" in str(error) else BROKEN
-        raise _sentence(code, str(error), url, table) from None
+        # Through Arrow a driver's error may arrive without its code.
+        raise _sentence(code_of(error), str(error), url, table) from None
 
 
 def place(url: str) -> str:
@@ -76,22 +135,26 @@ def _sentence(code: str, said: str, url: str, table: SelectedTable | None) -> Tu
     what = f"The table '{table.label}'" if table else f"The source {place(url)}"
     if not code:
         return _without_code(said, url)
-    if code == "42501":
-        return SourceRefused(
-            f"{what} may not be read as a whole by this role.",
-            hint="It lacks a right, or a row policy hides rows from it: `turnout check` says more.",
-        )
+    if code == LOCKED and table:
+        return TableLocked(f"{what} is locked by another session: the next copy tries again.")
     if code.startswith(PASSING):
         return SourceUnavailable(
             f"{what} could not be read to its end: {_meaning(code)}.",
             hint=_remedy(code),
         )
-    return SourceRefused(f"{what} cannot be read (PostgreSQL's code {code}).")
+    if table and table.settings.where and code.startswith(("42", "22")) and code != "42501":
+        return SourceRefused(
+            f"{what} cannot be read under the condition that its `where` sets "
+            f"(PostgreSQL's code {code}).",
+            hint="Write it as after WHERE in SQL, with functions and types by their full names.",
+        )
+    means, hint = REASONS.get(code, (f"cannot be read (PostgreSQL's code {code})", None))
+    return SourceRefused(f"{what} {means}.", hint=hint)
 
 
 def _without_code(message: str, url: str) -> TurnoutError:
     """A connection that did not come about, or broke."""
-    text = " ".join(message.split())
+    text = " ".join(message.partition("Query was:")[0].split())
     said = text.rpartition("failed: ")[2].removeprefix("FATAL: ").strip()
     if any(word in text for word in REFUSALS) or MISSING.search(text):
         return SourceRefused(
@@ -105,13 +168,13 @@ def _meaning(code: str) -> str:
     if code.startswith("40"):
         return "the follower cancelled the read to go on replaying"
     if code == "57014":
-        return "the read took longer than allowed or was cancelled"
+        return "a statement took longer than statement_s_max allows, or was cancelled there"
     if code.startswith("57"):
         return "the server is stopping or starting"
     if code.startswith("53"):
         return "the server has no connection or memory to spare"
-    if code == "55P03":
-        return "the table is locked by another session"
+    if code == LOCKED:
+        return "something in it is locked by another session"
     return "the connection broke"
 
 

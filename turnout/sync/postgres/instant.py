@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
 
+from turnout.sync.postgres.connection import SNAPSHOT
 from turnout.sync.source import Instant
 
 # A log position in sixteen digits, so that text compares as positions do; still a pg_lsn.
@@ -20,6 +22,17 @@ SELECT s.system_identifier || '/' || CASE WHEN pg_is_in_recovery() THEN c.timeli
            ELSE ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int::text END
        || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
 FROM pg_control_system() s, pg_control_checkpoint() c
+"""
+# A follower that has replayed all it received, and still receives, is as new as its clock.
+# Else its data is as of the last transaction it replayed, or at least of its last checkpoint.
+AS_OF = """
+SELECT pg_export_snapshot(), CASE
+    WHEN NOT pg_is_in_recovery() THEN now()
+    WHEN EXISTS (SELECT FROM pg_stat_wal_receiver)
+        AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN now()
+    ELSE coalesce(pg_last_xact_replay_timestamp(),
+        (SELECT checkpoint_time FROM pg_control_checkpoint()))
+END
 """
 INSTANT = f"""
 SELECT {
@@ -43,6 +56,23 @@ SELECT NOT pg_is_in_recovery() AND pg_has_role('pg_read_all_stats', 'USAGE')
 """
 # After the sessions: one that is prepared in between was seen there.
 PREPARED = "SELECT EXISTS (SELECT FROM pg_prepared_xacts WHERE database = current_database())"
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A snapshot just taken: the name that others join it by, and when it was."""
+
+    name: str
+    as_of: datetime
+    instant: Instant
+
+
+def begin(connection: psycopg.Connection[Any]) -> Begun:
+    """Open a snapshot that lasts as long as the transaction `connection` is in from now on."""
+    oldest_open = read_oldest_open(connection)
+    connection.execute(f"BEGIN {SNAPSHOT}")
+    name, as_of = connection.execute(AS_OF).fetchall()[0]
+    return Begun(name, as_of.astimezone(UTC), read_instant(connection, oldest_open))
 
 
 def read_oldest_open(connection: psycopg.Connection[Any]) -> datetime | None:

@@ -6,8 +6,10 @@ writes and the warehouse casts back. What no warehouse type can hold becomes NUL
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from turnout.sync.postgres.names import literal
 from turnout.warehouse import Column, Type
 
 DECIMAL_DIGITS_MAX = 38
@@ -76,6 +78,19 @@ def reading(name: str, quoted: str, source: SourceType) -> Reading:
     if source.is_builtin and source.kind == "b":
         return _builtin(name, quoted, source)
     return Reading(Column(name, Type.TEXT), f"{quoted}::text")
+
+
+def with_keys(name: str, quoted: str, keys: Sequence[str]) -> Reading:
+    """A JSON column of which only `keys` leave the server; what is no object has none of them."""
+    objects = f"{quoted}::jsonb"
+    parts = (
+        f"CASE WHEN {objects} ? {key} THEN jsonb_build_object({key}, {objects} -> {key}) "
+        "ELSE '{}'::jsonb END"
+        for key in map(literal, keys)
+    )
+    built = " || ".join(parts) or "'{}'::jsonb"
+    expression = f"CASE WHEN jsonb_typeof({objects}) = 'object' THEN ({built})::text END"
+    return Reading(Column(name, Type.JSON), expression)
 
 
 def _builtin(name: str, quoted: str, source: SourceType) -> Reading:
