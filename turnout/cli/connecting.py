@@ -52,6 +52,7 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
     from turnout.sync.offer.choice import choose
     from turnout.sync.offer.look import look, sampled
     from turnout.sync.offer.offer import make_offer
+    from turnout.sync.offer.statements import statements
 
     _check_name(home, name)
     is_asking = console.is_terminal and not yes
@@ -67,14 +68,13 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
             chosen |= offering.ask_parts(offer, chosen)
             offer = make_offer(looking.facts, chosen=chosen, also=table or (), seen=seen)
         offering.say_parts(offer)
-        statements = list(looking.grants(offer.grants(), role))
     choice = choose(offer, name=name, url=without_password(source.url)[0], schema=schema)
     if not choice.tables:
         raise ConfigError(
             "Nothing here looks like a company, a person or a membership.",
             hint="Name the tables: --company, --person, --membership, or --table for any other.",
         )
-    offering.say_grants(statements)
+    offering.say_grants(statements(name, choice.source, role))
     console.print()
     if is_asking and not typer.confirm(f"Write this into {FILE_NAME}?", default=True):
         raise typer.Abort

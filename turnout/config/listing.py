@@ -19,10 +19,10 @@ def settings_in_force(config: Config) -> Iterator[tuple[str, str, str]]:
 def hide_password(url: str) -> str:
     """`url` with its password replaced, safe to print."""
     parts = urlsplit(url)
-    if parts.password is None:
+    user, _, place = parts.netloc.rpartition("@")
+    if ":" not in user:
         return url
-    place = f"{parts.username}:•••@{parts.hostname}" + (f":{parts.port}" if parts.port else "")
-    return urlunsplit(parts._replace(netloc=place))
+    return urlunsplit(parts._replace(netloc=f"{user.partition(':')[0]}:•••@{place}"))
 
 
 def _walk(value: Struct, prefix: str) -> Iterator[tuple[str, str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from turnout.config import Source, TableSelection
 from turnout.sync.offer.offer import Offer, OfferedTable
 
 
@@ -30,6 +31,12 @@ class SourceChoice:
     tables: tuple[TableChoice, ...]
     password_file: str = ""
     membership: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> Source:
+        """The same as settings, as far as they say what is read."""
+        tables = {table.label: TableSelection(list(table.columns)) for table in self.tables}
+        return Source(self.url, password_file=self.password_file, tables=tables)
 
 
 def choose(  # noqa: PLR0913 - what there is to choose

@@ -76,10 +76,6 @@ class Offer:
         """The table proposed for a part."""
         return next((table for table in self.tables if part in table.part.split()), None)
 
-    def grants(self) -> dict[TableFacts, tuple[str, ...]]:
-        """The columns proposed to be copied, by table."""
-        return {table.facts: table.selected for table in self.selected}
-
 
 def make_offer(
     facts: ServerFacts,

@@ -1,0 +1,38 @@
+"""The statements an administrator runs so that a role can read a selection, and nothing else."""
+
+from __future__ import annotations
+
+from urllib.parse import unquote, urlsplit
+
+from turnout import config
+from turnout.sync.selection import selected_tables
+
+
+def role_of(source: config.Source) -> str:
+    """Who the source's address signs in as; empty when it names nobody."""
+    return unquote(urlsplit(source.url).username or "")
+
+
+def statements(name: str, source: config.Source, role: str) -> list[str]:
+    """Make `role` and let it read exactly what the source selects; for the leader.
+
+    The password is left open. What the role may do already is not taken away.
+    Raises `ConfigError` for an empty selection.
+    """
+    selection = selected_tables(name, source)
+    if source.url.startswith(("mysql", "mariadb")):
+        from turnout.sync.mysql import grants as mysql
+
+        database = unquote(urlsplit(source.url).path.lstrip("/"))
+        return [
+            f"CREATE USER {mysql.account(role)} IDENTIFIED BY '…' WITH MAX_USER_CONNECTIONS 4;",
+            *mysql.grants(selection, role, database),
+        ]
+    from turnout.sync.postgres import grants as postgres
+    from turnout.sync.postgres.names import quoted
+
+    return [
+        f"CREATE ROLE {quoted(role)} LOGIN NOINHERIT CONNECTION LIMIT 4 PASSWORD '…';",
+        f"ALTER ROLE {quoted(role)} SET default_transaction_read_only = on;",
+        *postgres.grants(selection, role),
+    ]
