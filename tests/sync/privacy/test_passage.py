@@ -126,14 +126,6 @@ def test_values_that_cannot_be_treated_are_not_told() -> None:
     assert refused.value.__suppress_context__
 
 
-def test_the_fingerprint_tells_another_treatment_and_another_key_where_one_is_used() -> None:
-    plain, hashed = passage(), passage(treat={"role": "hash"})
-    assert plain.fingerprint == passage(secret=bytes(32)).fingerprint
-    assert plain.fingerprint != hashed.fingerprint
-    assert hashed.fingerprint == passage(treat={"role": "hash"}).fingerprint
-    assert hashed.fingerprint != passage(treat={"role": "hash"}, secret=bytes(32)).fingerprint
-
-
 def test_the_forgotten_stay_out_also_when_their_id_is_hashed(tmp_path: Path) -> None:
     suppress(tmp_path, [ALICE])
     for treat in ({}, {"uuid": "hash"}):

@@ -165,3 +165,25 @@ def kinds(warehouse: Warehouse) -> dict[str, tuple[datetime, datetime]]:
         row["kind"]: (row["first_found_at"].replace(tzinfo=UTC), row["run_at"].replace(tzinfo=UTC))
         for row in rows.to_pylist()
     }
+
+
+def test_what_leaves_is_written_down_since_when_and_until_when(warehouse: Warehouse) -> None:
+    later = datetime(2026, 11, 2, tzinfo=UTC)
+    for said, at in [
+        ({}, AT),
+        ({}, datetime(2026, 11, 1, 12, tzinfo=UTC)),
+        ({"treat": {"memo": "mask"}, "personal": {"id": "they ask by it"}}, later),
+    ]:
+        with warehouse.transaction() as transaction:
+            record(transaction, "book", selected(**said), [], at, whole=True)
+    lines = warehouse.query(
+        "SELECT column_name, treatment, reason, since, until FROM _turnout.sync_columns "
+        "WHERE source = 'book' ORDER BY since, column_name"
+    ).to_pylist()
+    first, second = AT.replace(tzinfo=None), later.replace(tzinfo=None)
+    assert [tuple(line.values()) for line in lines] == [
+        ("id", "keep", None, first, second),
+        ("memo", "keep", None, first, second),
+        ("id", "keep", "they ask by it", second, None),
+        ("memo", "mask", None, second, None),
+    ]

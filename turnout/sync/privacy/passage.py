@@ -6,8 +6,6 @@ Nothing of a source reaches the disk before it went through.
 from __future__ import annotations
 
 import difflib
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
@@ -59,18 +57,6 @@ class Passage:
             self._treatments[column.name].column if column.name in self._treatments else column
             for column in columns
         )
-        self._key_id = keyed.id
-
-    @property
-    def fingerprint(self) -> str:
-        """Tells how the rows are treated, and with which key; a few characters.
-
-        Rows that were copied under another one are not comparable: the table is copied whole.
-        """
-        words = {name: treated.word for name, treated in sorted(self._treatments.items())}
-        key = self._key_id if any(word.startswith("hash") for word in words.values()) else ""
-        told = json.dumps([words, key, self._settings.where, self._settings.json_keys])
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
 
     def schema(self, arriving: pa.Schema) -> pa.Schema:
         """The schema of the batches that leave, where those that arrive have `arriving`."""

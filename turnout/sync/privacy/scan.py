@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from turnout.errors import SourceRefused
-from turnout.sync.privacy import shapes
+from turnout.sync.privacy import disclosed, shapes
 from turnout.sync.privacy.treatment import KEEP
 from turnout.sync.selection import SelectedTable
 from turnout.warehouse import Column, Dialect, Table, Transaction, Type
@@ -105,8 +105,10 @@ def record(  # noqa: PLR0913 - whose they are, what, when, of how much
 ) -> None:
     """Remember `findings` in `_turnout.sync_findings`, in the transaction that made them true.
 
-    After a `whole` copy, those of before that were not found again are gone.
+    After a `whole` copy, those of before that were not found again are gone. Called after every
+    copy, also when nothing was found: the book of what left is kept here too.
     """
+    disclosed.note(transaction, source, selected, run_at)
     transaction.prepare(FINDINGS)
     at = run_at.astimezone(UTC).replace(tzinfo=None)
     place = (source, selected.schema, selected.name)
