@@ -17,4 +17,8 @@ def open_source(name: str, source: config.Source) -> SourceDatabase:
         from turnout.sync.postgres.database import Postgres
 
         return Postgres(name, source)
+    if kind in ("mysql", "mariadb"):
+        from turnout.sync.mysql.database import MySQL
+
+        return MySQL(name, source)
     raise ConfigError(f"There is no source of the kind '{kind}'.")

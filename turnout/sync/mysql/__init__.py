@@ -1,0 +1,1 @@
+"""MySQL and MariaDB as a source: their catalogue, rights, types, snapshots and binary log."""

@@ -1,0 +1,136 @@
+"""MySQL and MariaDB as a source: one consistent snapshot on one connection, read in bulk.
+
+A snapshot cannot be shared there, so tables are read one after the other. Works the same on a
+leader and on a follower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+
+import pymysql
+
+from turnout import config
+from turnout.errors import SourceRefused
+from turnout.sync.mysql import rights
+from turnout.sync.mysql.address import understood
+from turnout.sync.mysql.catalogue import Catalogue, read_catalogue
+from turnout.sync.mysql.connection import Session, opened
+from turnout.sync.mysql.errors import MISSING, NO_RIGHT, explained, number_of
+from turnout.sync.mysql.instant import begin
+from turnout.sync.mysql.names import qualified
+from turnout.sync.mysql.reads import MySQLRows, Pace, Read
+from turnout.sync.mysql.standing import Opened, read_standing, server_of
+from turnout.sync.selection import SelectedTable
+from turnout.sync.source import WHOLE, ChangeStream, Instant, Part, SourceTable
+
+
+class MySQL:
+    """A MySQL 8 or MariaDB 10.5 server, or a newer one, to copy from."""
+
+    def __init__(self, name: str, source: config.Source) -> None:
+        """The source called `name`. Nothing is connected yet."""
+        self._name = name
+        self._source = source
+
+    @contextmanager
+    def snapshot(
+        self, selection: Sequence[SelectedTable], after: Instant | None = None
+    ) -> Iterator[MySQLSnapshot]:
+        with ExitStack() as stack:
+            found = stack.enter_context(server_of(self._source, after))
+            # Only what happens here is explained as the source's doing, not what the caller does.
+            with explained(found.session.address):
+                instant = begin(found.session, found.standing, after)
+            for table in selection:
+                with explained(found.session.address, table):
+                    _hold(found.session, table)
+            with explained(found.session.address):
+                catalogue = read_catalogue(found.session, selection)
+            yield MySQLSnapshot(found, self._source, instant, catalogue, selection)
+
+    def log(self, selection: Sequence[SelectedTable]) -> ChangeStream:
+        raise SourceRefused(
+            f"The changes of {', '.join(table.label for table in selection)} cannot be read as "
+            "they happen.",
+            hint="Choose another mode than log.",
+        )
+
+    def check(self, selection: Sequence[SelectedTable]) -> list[str]:
+        sentences: list[str] = []
+        for url in config.followers_of(self._source):
+            address = understood(url)
+            with opened(address, self._source) as session, explained(address):
+                catalogue = read_catalogue(session, selection)
+                standing = read_standing(session)
+                sentences += [
+                    *(str(problem) for table in selection for problem in catalogue.problems(table)),
+                    *rights.about_tables(catalogue, selection),
+                    *rights.more_than_needed(session, catalogue, selection),
+                    *rights.about_server(session, standing, self._source),
+                ]
+        # What holds of every server is said once.
+        return list(dict.fromkeys(sentences))
+
+
+class MySQLSnapshot:
+    """The selected tables at one instant. See `SourceSnapshot`."""
+
+    def __init__(
+        self,
+        found: Opened,
+        source: config.Source,
+        instant: Instant,
+        catalogue: Catalogue,
+        selection: Sequence[SelectedTable],
+    ) -> None:
+        self.instant = instant
+        self.problems: dict[SelectedTable, str] = {}
+        self._session = found.session
+        self._lag_s = found.standing.lag_s or 0.0
+        self._reads: dict[SelectedTable, Read] = {}
+        for table in selection:
+            self._take(table, catalogue)
+        is_leader = found.standing.is_follower is False
+        self._pace = Pace(
+            found.session.address.place,
+            source.rows_per_s_max,
+            source.snapshot_s_max if is_leader else None,
+        )
+
+    @property
+    def as_of(self) -> datetime:
+        return self.instant.now - timedelta(seconds=self._lag_s)
+
+    @property
+    def tables(self) -> Sequence[SourceTable]:
+        return [read.table for read in self._reads.values()]
+
+    def rows(self, table: SourceTable, part: Part = WHOLE) -> MySQLRows:
+        return MySQLRows(self._session, self._reads[table.selected], part, self._pace)
+
+    def cursor_max(self, table: SourceTable) -> str | None:
+        read = self._reads[table.selected]
+        with explained(self._session.address, table.selected):
+            largest = self._session.value(read.cursor_max_sql)
+        return read.capped(largest, self.instant.now)
+
+    def _take(self, table: SelectedTable, catalogue: Catalogue) -> None:
+        problem: SourceRefused | None = next(catalogue.problems(table), None)
+        found = catalogue.get(table)
+        if problem is None and found is not None:
+            self._reads[table] = Read(table, found, catalogue.database)
+        else:
+            self.problems[table] = str(problem)
+
+
+def _hold(session: Session, table: SelectedTable) -> None:
+    """Take the lock that keeps the table's shape until the snapshot ends."""
+    try:
+        session.rows(f"SELECT 1 FROM {qualified(table, session.address.database)} LIMIT 0")
+    except pymysql.Error as error:
+        # What is missing, and how to get it, the catalogue says.
+        if number_of(error) not in (*NO_RIGHT, *MISSING):
+            raise
