@@ -13,6 +13,7 @@ from turnout.demo.cluster import Cluster
 from turnout.warehouse import Column, Type, Warehouse
 from turnout.warehouse.duckdb import DuckDB
 
+SECRET = b"s" * 32
 LONG = "x" * 65_536
 
 
@@ -188,7 +189,7 @@ def copied(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     source = Source(url=cluster.follower_url(database=database), tables=tables)
     folder = tmp_path_factory.mktemp("warehouse")
     warehouse = DuckDB(folder / "w.duckdb", memory_bytes_max=512 * 1024**2, threads=2)
-    yield Copied(warehouse, sync.copy("conformance", source, warehouse))
+    yield Copied(warehouse, sync.copy("conformance", source, warehouse, secret=SECRET))
     warehouse.close()
 
 

@@ -57,7 +57,7 @@ class Company:
         selection = {
             name: TableSelection(columns) for name, columns in (tables or SELECTED).items()
         }
-        return Source(url=url or self.follower_url(self.reader), tables=selection)
+        return Source(url=url or self.follower_url(self.reader), tables=selection, retries=0)
 
     def leader_url(self, user: str = "postgres") -> str:
         return self.cluster.leader_url(user, self.database)

@@ -13,6 +13,7 @@ from turnout import sync
 from turnout.warehouse import Warehouse
 from turnout.warehouse.duckdb import DuckDB
 
+SECRET = b"s" * 32
 SECRETS = ("alice@acme.example", "bob@acme.example", "charlie@globex.example", "Charlie")
 
 
@@ -29,7 +30,7 @@ def test_the_copying_role_could_not_read_an_unselected_column(
         ):
             with pytest.raises(psycopg.errors.InsufficientPrivilege):
                 connection.execute(question)
-    assert sync.copy("app", company.source(), warehouse).rows == 5
+    assert sync.copy("app", company.source(), warehouse, secret=SECRET).rows == 5
 
 
 def test_no_statement_the_server_sees_names_an_unselected_column(
@@ -42,7 +43,7 @@ def test_no_statement_the_server_sees_names_an_unselected_column(
     company.cluster.wait_replayed()
     log = company.cluster.folder / "follower.log"
     position = log.stat().st_size
-    sync.copy("app", company.source(), warehouse)
+    sync.copy("app", company.source(), warehouse, secret=SECRET)
     sync.check("app", company.source())
     with log.open("rb") as file:
         file.seek(position)
@@ -59,7 +60,7 @@ def test_no_byte_of_an_unselected_value_reaches_our_disk(company: Any, tmp_path:
     company.grant()
     folder = tmp_path / "home"
     warehouse = DuckDB(folder / "w.duckdb", memory_bytes_max=512 * 1024**2, threads=2)
-    sync.copy("app", company.source(), warehouse)
+    sync.copy("app", company.source(), warehouse, secret=SECRET)
     warehouse.close()
     kept = b"".join(path.read_bytes() for path in folder.rglob("*") if path.is_file())
     assert b"Acme" in kept
@@ -70,7 +71,7 @@ def test_no_byte_of_an_unselected_value_reaches_our_disk(company: Any, tmp_path:
 def test_a_column_added_at_the_source_is_not_copied(company: Any, warehouse: Warehouse) -> None:
     company.grant()
     company.run("ALTER TABLE company ADD COLUMN phone text DEFAULT '+1 555 0100'")
-    sync.copy("app", company.source(), warehouse)
+    sync.copy("app", company.source(), warehouse, secret=SECRET)
     assert [column.name for column in warehouse.tables("userdata")[0].columns] == [
         "uuid",
         "name",

@@ -14,6 +14,7 @@ from turnout.clips.follower import Follower
 from turnout.config import Source
 from turnout.errors import SourceRefused, SourceUnavailable, Stopped, TurnoutError
 from turnout.jobs.schedule import Schedule
+from turnout.sync.privacy.suppressed import Suppressed
 from turnout.sync.standing import Standing
 from turnout.warehouse import Warehouse
 
@@ -38,6 +39,7 @@ class SourceCopy:
         follower: Follower,
         *,
         secret: bytes,
+        suppressed: Suppressed | None = None,
         now: Callable[[], datetime] = clock,
     ) -> None:
         self.name = name
@@ -45,6 +47,7 @@ class SourceCopy:
         self._warehouse = warehouse
         self._follower = follower
         self._secret = secret
+        self._suppressed = suppressed
         self._now = now
         self._schedule = Schedule(source)
         self._is_first = True
@@ -104,7 +107,17 @@ class SourceCopy:
             if progress is not None:
                 progress(at)
 
-        return sync.copy(self.name, self.source, self._warehouse, progress=tell)
+        return sync.copy(
+            self.name,
+            self.source,
+            self._warehouse,
+            secret=self._secret,
+            suppressed=self._suppressed,
+            progress=tell,
+            whole=whole,
+            # The schedule begins it again, and shows that it waits.
+            retries=0,
+        )
 
     def _note_progress(self, at: sync.Progress) -> None:
         before = self._standing

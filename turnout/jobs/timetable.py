@@ -18,6 +18,7 @@ from turnout.jobs.desk import Desk
 from turnout.jobs.job import Job
 from turnout.jobs.source import SourceCopy
 from turnout.jobs.turns import Turns
+from turnout.sync.privacy.suppressed import Suppressed
 from turnout.warehouse import Warehouse
 
 MEASURE_EVERY_S = 1.0
@@ -51,7 +52,14 @@ def sources_of(config: Config, warehouse: Warehouse, follower: Follower) -> dict
     """The copying of each source, by its name."""
     secret = secret_key(config.data_folder, PRIVACY_FILE_NAME)
     return {
-        name: SourceCopy(name, source, warehouse, follower, secret=secret)
+        name: SourceCopy(
+            name,
+            source,
+            warehouse,
+            follower,
+            secret=secret,
+            suppressed=Suppressed(config.data_folder, name) if source.suppress else None,
+        )
         for name, source in config.sources.items()
     }
 

@@ -1,6 +1,7 @@
 """The company's own tables: chosen columns of a source database, copied into the warehouse."""
 
-from turnout.sync.copy import check, copy
+from turnout.sync.checking import check
+from turnout.sync.copying import copy, drop_staging
 from turnout.sync.postgres.grants import grants
 from turnout.sync.run import Progress, Run, TableCopied
 from turnout.sync.selection import SelectedTable, selected_tables
@@ -12,6 +13,7 @@ __all__ = [
     "TableCopied",
     "check",
     "copy",
+    "drop_staging",
     "grants",
     "selected_tables",
 ]

@@ -31,7 +31,7 @@ SYNC_TABLES = Table(
         Column("cursor", Type.TEXT),
         Column("xmin", Type.INTEGER),
         Column("shape", Type.JSON),
-        Column("selection", Type.JSON),
+        Column("choice", Type.JSON),
         Column("rows", Type.INTEGER),
         Column("as_of", Type.TIME),
         Column("copied_whole_at", Type.TIME),
@@ -75,7 +75,7 @@ class TableState:
     xmin: int | None = None
     shape: Shape | None = None
     # What turnout.toml said that decides which values are copied, as JSON.
-    selection: str = ""
+    choice: str = ""
     rows: int = 0
     as_of: datetime | None = None
     copied_whole_at: datetime | None = None
@@ -100,8 +100,8 @@ class Position:
     as_of: datetime | None = None
 
 
-def read_states(warehouse: Warehouse, source: str) -> list[TableState]:
-    """The state of every table that `source` has in the warehouse."""
+def read_states(warehouse: Warehouse, source: str | None = None) -> list[TableState]:
+    """The state of every table that `source`, or any source, has in the warehouse."""
     rows = _rows(warehouse, SYNC_TABLES, source)
     return [_state(row) for row in rows]
 
@@ -143,12 +143,12 @@ def write_position(transaction: Transaction, position: Position) -> None:
     transaction.merge(SYNC_POSITIONS, pa.Table.from_pylist([row], _schema(SYNC_POSITIONS)))
 
 
-def _rows(warehouse: Warehouse, table: Table, source: str) -> list[dict[str, Any]]:
+def _rows(warehouse: Warehouse, table: Table, source: str | None) -> list[dict[str, Any]]:
     if not any(there.name == table.name for there in warehouse.tables(table.schema)):
         return []
     name = warehouse.dialect.table(table.schema, table.name)
     rows: list[dict[str, Any]] = warehouse.query(
-        f"SELECT * FROM {name} WHERE source = ?", [source]
+        f"SELECT * FROM {name} WHERE source = coalesce(?, source)", [source]
     ).to_pylist()
     return rows
 
@@ -166,7 +166,7 @@ def _row(state: TableState) -> dict[str, Any]:
         "cursor": state.cursor,
         "xmin": state.xmin,
         "shape": None if shape is None else _shape_json(shape),
-        "selection": state.selection or None,
+        "choice": state.choice or None,
         "rows": state.rows,
         "as_of": _plain(state.as_of),
         "copied_whole_at": _plain(state.copied_whole_at),
@@ -189,7 +189,7 @@ def _state(row: Mapping[str, Any]) -> TableState:
         cursor=row["cursor"],
         xmin=row["xmin"],
         shape=_shape(row["shape"]),
-        selection=row["selection"] or "",
+        choice=row["choice"] or "",
         rows=row["rows"],
         as_of=_utc(row["as_of"]),
         copied_whole_at=_utc(row["copied_whole_at"]),

@@ -72,6 +72,7 @@ def history_of(warehouse: Warehouse, copied: Table, selected: SelectedTable) -> 
         there,
         tuple(column.name for column in tracked),
         settings.created_at,
+        erases=settings.deleted_history == "erase",
     )
 
 
@@ -105,9 +106,13 @@ def from_copy(
 
 
 def from_deletes(transaction: Transaction, history: History, keys: Table, at: datetime) -> None:
-    """Close the versions of rows whose keys are not in the warehouse table `keys`."""
+    """Close, or erase, the versions of rows whose keys are not in the warehouse table `keys`."""
     _prepare(transaction, history)
-    for statement in Statements(history).close_missing(keys, at):
+    said = Statements(history)
+    if history.erases:
+        transaction.execute(said.erase_missing(keys))
+        return
+    for statement in said.close_missing(keys, at):
         transaction.execute(statement)
 
 
@@ -135,6 +140,8 @@ def from_changes(transaction: Transaction, history: History, staged: Table) -> N
         said.open(),
     ):
         transaction.execute(statement)
+    if history.erases:
+        transaction.execute(said.erase_gone())
     transaction.drop(versions)
     transaction.drop(events)
 
@@ -187,6 +194,12 @@ def _as_wide(column: Column, there: Table | None) -> Column:
 
 
 def _prepare(transaction: Transaction, history: History) -> None:
+    kept = {column.name for column in history.table.columns}
+    gone = (
+        [one.name for one in history.there.columns if one.name not in kept] if history.there else []
+    )
+    # What is not selected any more must not stay.
+    history = forget_values(transaction, history, gone)
     for column in history.table.columns:
         before = history.there.column(column.name) if history.there else None
         if before is not None and before != column and widens(before, column):

@@ -30,6 +30,8 @@ class History:
     there: Table | None
     tracked: tuple[str, ...]
     created_at: str = ""
+    # Whether the versions of a row that is gone go with it.
+    erases: bool = False
 
 
 class Statements:
@@ -107,11 +109,26 @@ class Statements:
             f"UPDATE {self._name} AS h SET valid_to = {_time(at)} WHERE h.{missing}",
         )
 
+    def erase_missing(self, keys: Table) -> str:
+        return (
+            f"DELETE FROM {self._name} AS h WHERE NOT EXISTS "
+            f"(SELECT 1 FROM {self._table(keys)} AS s WHERE {self._same('s', 'h')})"
+        )
+
+    def erase_gone(self) -> str:
+        """All versions of rows that have changed and have none that is open."""
+        return (
+            f"DELETE FROM {self._name} AS h WHERE {self._has_event('h')} AND NOT EXISTS "
+            f"(SELECT 1 FROM {self._name} AS o WHERE {self._same('o', 'h')} "
+            f"AND o.valid_to = {self._open})"
+        )
+
     def changed(self, staged: Table) -> str:
         """Into `events`: each change of a row."""
         return (
-            f"{self._into_events()} {self._values('c')}, c._at, {self._open}, false, c._op, "
-            f"c._order FROM {self._table(staged)} AS c WHERE c._op <> 3"
+            f"{self._into_events()} {self._values('c')}, c._at, {self._open}, false, "
+            f"CASE WHEN c._op = 1 THEN 1 ELSE 2 END, c._order FROM {self._table(staged)} AS c "
+            "WHERE c._op <> 3"
         )
 
     def emptied(self, staged: Table) -> str:
