@@ -35,7 +35,7 @@ WITH RECURSIVE base AS (
     UNION ALL
     SELECT b.attrelid, b.attnum, b.attname, t.typbasetype,
            CASE WHEN t.typtypmod < 0 THEN b.typmod ELSE t.typtypmod END, b.spelled,
-           b.attnotnull OR t.typnotnull
+           b.attnotnull
     FROM base b JOIN pg_type t ON t.oid = b.type WHERE t.typtype = 'd'
 )
 SELECT b.attrelid, b.attname, b.attnum::int, b.spelled, NOT b.attnotnull,
