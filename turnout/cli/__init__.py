@@ -35,6 +35,7 @@ app.add_typer(keys.words, name="key")
 app.add_typer(events.words, name="events")
 # Others put their words beside these: `source.words.command("…")(…)`.
 source.words.command("forget")(privacy.forget)
+source.words.command("report")(privacy.report)
 app.add_typer(source.words, name="source")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +13,19 @@ import typer
 from rich.table import Table
 
 from turnout.cli.asking import ask
+from turnout.cli.privacy_report import show_report
 from turnout.cli.terminal import Home, complaints, console
 from turnout.config import load_config
 
 STANDARD_INPUT = "-"
+
+
+class Format(StrEnum):
+    """How a report is written."""
+
+    TEXT = "text"
+    JSON = "json"
+    CSV = "csv"
 
 
 def forget(
@@ -44,6 +55,25 @@ def forget(
     _say_counts(done["receipt"])
     _say(f"Receipt: {done['path']}")
     raise typer.Exit(1 if done["receipt"]["left"] else 0)
+
+
+def report(
+    format: Annotated[  # noqa: A002 - the word people type
+        Format, typer.Option(help="text to read, json with everything, csv with a line per column.")
+    ] = Format.TEXT,
+    source: Annotated[str | None, typer.Option(help="Only this source. None: all.")] = None,
+    home: Home = Path(),
+) -> None:
+    """Say which columns leave, how treated and why, and which stay; for an auditor, too."""
+    outcome = ask(load_config(home), "source report", {"source": source})
+    if outcome.failed:
+        _finish(outcome)
+    if format is Format.CSV:
+        typer.echo(outcome.result["csv"], nl=False)
+    elif format is Format.JSON:
+        typer.echo(json.dumps(outcome.result["report"], indent=2, ensure_ascii=False))
+    else:
+        show_report(outcome.result["report"])
 
 
 def _named(people: list[str]) -> list[str]:

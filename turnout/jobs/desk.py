@@ -28,6 +28,7 @@ from turnout.events.upkeep.trial import find_trial, remove_trial
 from turnout.events.upkeep.upkeep import Report, Tell, Upkeep
 from turnout.jobs.privacy import forget as forget_people
 from turnout.jobs.privacy import plan_forgetting, sources_meant
+from turnout.jobs.privacy import report as privacy_report
 from turnout.jobs.source import SourceCopy
 from turnout.jobs.turns import Turns
 from turnout.state.request import Outcome, Request, Requests
@@ -95,6 +96,8 @@ class Desk:
             return self._sync(rest, tell, whole=bool(parameters.get("whole")))
         if word == "source" and rest == "forget":
             return self._forget(parameters, tell)
+        if word == "source" and rest == "report":
+            return privacy_report(self._config, self._warehouse, parameters)
         if word != "events":
             raise BadRequest(f"This Turnout knows no job '{job}'.")
         return self._keep_up(rest, parameters, tell)

@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from turnout.access.secret import PRIVACY_FILE_NAME, secret_key
 from turnout.config import Config, Source
 from turnout.errors import NotFound
@@ -21,6 +23,8 @@ from turnout.events.upkeep.forget.subjects import Subjects
 from turnout.events.upkeep.upkeep import Report, Upkeep
 from turnout.sync.forget import Forgetting
 from turnout.sync.privacy.suppressed import EVERY_SOURCE, suppress
+from turnout.sync.report import as_csv, make_report
+from turnout.warehouse import Warehouse
 
 
 def sources_meant(config: Config, name: str | None) -> dict[str, Source]:
@@ -30,6 +34,15 @@ def sources_meant(config: Config, name: str | None) -> dict[str, Source]:
     if name not in config.sources:
         raise NotFound(f"There is no source '{name}' in turnout.toml.")
     return {name: config.sources[name]}
+
+
+def report(config: Config, warehouse: Warehouse, parameters: Mapping[str, Any]) -> Report:
+    """What leaves the sources, or one `source`, as values and as CSV."""
+    name = parameters.get("source")
+    sources_meant(config, name)
+    made = make_report(config, warehouse, now=datetime.now(UTC), only=name)
+    said = f"{made.columns:,} columns leave {len(made.sources):,} sources."
+    return Report(said, {"report": msgspec.to_builtins(made), "csv": as_csv(made)})
 
 
 def plan_forgetting(config: Config, work: Upkeep, parameters: Mapping[str, Any]) -> Report:

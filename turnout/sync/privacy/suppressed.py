@@ -49,6 +49,11 @@ class Suppressed:
         )
         return pc.fill_null(listed.take(encoded.indices), fill_value=False)
 
+    @property
+    def count(self) -> int:
+        """How many ids are kept out."""
+        return len(self._read()[0])
+
     def _read(self) -> tuple[frozenset[bytes], Keyed | None]:
         path = self._folder / LIST_NAME
         try:
