@@ -155,7 +155,8 @@ class ChangeBatch:
 
     Of a transaction too large for one batch, all but the last are not `is_whole`: they are
     applied together with those that follow. `torn` are tables whose changes cannot be read any
-    more, each with the reason: they are copied whole.
+    more, each with the reason: they are copied whole. `log_bytes` is how much of the source's log
+    was read for this batch, also of what is not ours; 0 where it cannot be told.
     """
 
     tables: tuple[Changes, ...]
@@ -163,6 +164,7 @@ class ChangeBatch:
     as_of: datetime
     is_whole: bool = True
     torn: Mapping[SelectedTable, str] = field(default_factory=dict)
+    log_bytes: int = 0
 
 
 class ChangeStream(Protocol):

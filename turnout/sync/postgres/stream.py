@@ -167,6 +167,7 @@ class PostgresChanges:
         self, position: int, now: slot.Slot, watched: Mapping[tuple[str, str], Watched]
     ) -> Iterator[ChangeBatch]:
         """Batches up to where the server's log reaches now, the last of them perhaps empty."""
+        began_at = position
         decoder = Decoder(watched, position, self._relations)
         stride = STRIDE_BYTES
         while position < now.flushed:
@@ -181,7 +182,9 @@ class PostgresChanges:
                     yield _batch(decoder, decoder.end, is_whole=False)
             position = max(upto, decoder.end)
             stride = STRIDE_BYTES if decoder.rows > rows else min(2 * stride, STRIDE_BYTES_MAX)
-        yield replace(_batch(decoder, position), as_of=max(now.as_of, decoder.as_of))
+        last = _batch(decoder, position)
+        as_of = max(now.as_of, decoder.as_of)
+        yield replace(last, as_of=as_of, log_bytes=position - began_at)
 
     def _guard(self, now: slot.Slot, position: int) -> None:
         """The source is protected first, whatever becomes of what it keeps."""
