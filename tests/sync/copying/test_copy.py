@@ -291,31 +291,18 @@ def test_a_read_cancelled_by_replay_is_to_be_tried_again(
             sync.copy("app", source, warehouse, secret=SECRET, progress=at_first_batch(drop))
 
 
-def test_a_follower_that_lags_is_as_of_what_it_has_replayed(
+def test_a_follower_that_does_not_get_newer_is_not_copied_from(
     company: Any, warehouse: Warehouse
 ) -> None:
     company.grant()
     with psycopg.connect(company.follower_url(), autocommit=True) as follower:
         follower.execute("SELECT pg_wal_replay_pause()")
         try:
-            before = clock(company.leader_url())
-            with company.cluster.connect(company.database) as leader:
-                leader.execute("UPDATE company SET plan = 'later'")
-            until_received(follower)
-            run = sync.copy("app", company.source(), warehouse, secret=SECRET)
+            with pytest.raises(SourceUnavailable, match="paused"):
+                sync.copy("app", company.source(), warehouse, secret=SECRET)
         finally:
             follower.execute("SELECT pg_wal_replay_resume()")
-    assert run.as_of < before
-    assert {row[2] for row in rows(warehouse, "company")} == {"pro", None}
-
-
-def until_received(follower: psycopg.Connection[Any]) -> None:
-    """Wait until the follower holds more than it has replayed."""
-    question = "SELECT pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()"
-    deadline = threading.Event()
-    threading.Timer(20, deadline.set).start()
-    while follower.execute(question).fetchone() != (True,):
-        assert not deadline.is_set()
+    assert sync.copy("app", company.source(), warehouse, secret=SECRET).rows == 5
 
 
 @pytest.mark.parametrize(
@@ -343,8 +330,7 @@ def test_a_missing_right_is_named_with_the_statements_that_give_it(
     source = company.source({"company": ["uuid", "plan"]})
     with pytest.raises(SourceRefused, match=r"may not read company\.plan\.") as failed:
         sync.copy("app", source, warehouse, secret=SECRET)
-    assert failed.value.hint is not None
-    company.run(failed.value.hint.removeprefix("Run on the leader: "))
+    company.run(str(failed.value).partition("Run on the leader: ")[2])
     assert sync.copy("app", source, warehouse, secret=SECRET).rows == 2
 
 
@@ -381,8 +367,9 @@ def test_a_row_policy_is_refused_rather_than_a_part_of_the_rows_copied(
         "ALTER TABLE company ENABLE ROW LEVEL SECURITY;"
         "CREATE POLICY only_pro ON company USING (plan = 'pro')"
     )
-    with pytest.raises(SourceRefused, match="'company' may not be read as a whole"):
-        sync.copy("app", company.source(), warehouse, secret=SECRET)
+    run = sync.copy("app", company.source(), warehouse, secret=SECRET)
+    assert "'company' may not be read as a whole" in run.problems["company"]
+    assert [table.name for table in run.tables] == ["person"]
 
 
 @pytest.mark.parametrize(
