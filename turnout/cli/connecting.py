@@ -49,10 +49,9 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
     home: Home = Path(),
 ) -> None:
     """Connect a database: look at it, propose what to copy, write it into turnout.toml."""
-    from turnout.sync.offer.choice import choose
+    from turnout.sync.offer.choice import choose, columns_of
     from turnout.sync.offer.look import look, sampled
     from turnout.sync.offer.offer import make_offer
-    from turnout.sync.offer.statements import statements
 
     _check_name(home, name)
     is_asking = console.is_terminal and not yes
@@ -74,7 +73,7 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
             "Nothing here looks like a company, a person or a membership.",
             hint="Name the tables: --company, --person, --membership, or --table for any other.",
         )
-    offering.say_grants(statements(name, choice.source, role))
+    offering.say_grants(looking.grants(columns_of(offer, choice), role))
     console.print()
     if is_asking and not typer.confirm(f"Write this into {FILE_NAME}?", default=True):
         raise typer.Abort

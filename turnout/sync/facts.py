@@ -6,7 +6,7 @@ only where the operator allows it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -103,4 +103,11 @@ class Looking(Protocol):
 
         To be seen by nobody and kept nowhere: only their shapes are looked at. A table that may
         not be read, or not within a few seconds, gives nothing.
+        """
+
+    def grants(self, tables: Mapping[TableFacts, Sequence[str]], role: str) -> Iterator[str]:
+        """The statements that make `role` and let it read these columns, and nothing else.
+
+        To be run by an administrator on the leader; a password is written as '…'. Needs no
+        connection: it may be asked after the look has ended.
         """

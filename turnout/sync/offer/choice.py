@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from turnout.config import Source, TableSelection
+from turnout.sync.facts import TableFacts
 from turnout.sync.offer.offer import Offer, OfferedTable
 
 
@@ -32,12 +32,6 @@ class SourceChoice:
     password_file: str = ""
     membership: Mapping[str, str] = field(default_factory=dict)
 
-    @property
-    def source(self) -> Source:
-        """The same as settings, as far as they say what is read."""
-        tables = {table.label: TableSelection(list(table.columns)) for table in self.tables}
-        return Source(self.url, password_file=self.password_file, tables=tables)
-
 
 def choose(  # noqa: PLR0913 - what there is to choose
     offer: Offer,
@@ -62,6 +56,12 @@ def choose(  # noqa: PLR0913 - what there is to choose
     return SourceChoice(
         name, url, schema, tuple(tables), password_file, _membership(offer, schema, tables)
     )
+
+
+def columns_of(offer: Offer, choice: SourceChoice) -> dict[TableFacts, tuple[str, ...]]:
+    """The chosen columns by the source's own tables."""
+    chosen = {table.label: table.columns for table in choice.tables}
+    return {table.facts: chosen[table.label] for table in offer.tables if table.label in chosen}
 
 
 def _settings(table: OfferedTable, names: Collection[str], reason: str) -> dict[str, object]:

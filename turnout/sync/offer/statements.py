@@ -29,10 +29,5 @@ def statements(name: str, source: config.Source, role: str) -> list[str]:
             *mysql.grants(selection, role, database),
         ]
     from turnout.sync.postgres import grants as postgres
-    from turnout.sync.postgres.names import quoted
 
-    return [
-        f"CREATE ROLE {quoted(role)} LOGIN NOINHERIT CONNECTION LIMIT 4 PASSWORD '…';",
-        f"ALTER ROLE {quoted(role)} SET default_transaction_read_only = on;",
-        *postgres.grants(selection, role),
-    ]
+    return [*postgres.new_role(role), *postgres.grants(selection, role)]
