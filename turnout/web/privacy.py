@@ -1,4 +1,4 @@
-"""*What leaves*: every column that is copied and every one that is not, to read and to hand over."""
+"""*What leaves*: every column that is copied and every one that is not, to read and hand over."""
 
 from __future__ import annotations
 
