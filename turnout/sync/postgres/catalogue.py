@@ -198,8 +198,11 @@ class Catalogue:
                 hint=_nearest(table.label, known),
             )
             return
+        any_gone = table.settings.on_dropped == "null" and any(
+            name in found.columns for name in table.columns
+        )
         for name in table.columns:
-            if name not in found.columns and table.settings.on_dropped == "stop":
+            if name not in found.columns and not any_gone:
                 yield SourceRefused(
                     f"The table '{table.label}' has no column '{name}'.",
                     hint=_nearest(name, found.columns),

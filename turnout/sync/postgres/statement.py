@@ -11,7 +11,6 @@ from turnout.sync.postgres.names import listed, literal, qualified, quoted
 from turnout.sync.postgres.types import Reading, reading, with_keys
 from turnout.sync.selection import SelectedTable
 from turnout.sync.source import Keys, Part, Shape, Since, SourceTable, WrittenSince
-from turnout.warehouse import Column, Type
 
 # Bits of one mask of lost values; the sign is left alone.
 MASK_BITS = 62
@@ -20,9 +19,9 @@ XIDS = 2**32
 # Types that grow, and how their largest value is capped: at the snapshot's time, or at what is a
 # number at all.
 CURSORS = {
-    "timestamptz": "least(max({0}), now())",
-    "timestamp": "least(max({0}), now()::timestamp)",
-    "date": "least(max({0}), now()::date)",
+    "timestamptz": "CASE WHEN max({0}) IS NOT NULL THEN least(max({0}), now()) END",
+    "timestamp": "CASE WHEN max({0}) IS NOT NULL THEN least(max({0}), now()::timestamp) END",
+    "date": "CASE WHEN max({0}) IS NOT NULL THEN least(max({0}), now()::date) END",
     "int2": "max({0})",
     "int4": "max({0})",
     "int8": "max({0})",
@@ -31,6 +30,8 @@ CURSORS = {
     "float8": "max({0})",
 }
 UNBOUNDED = ("numeric", "float4", "float8")
+# Less than the smallest may be asked for; indexes compare whole numbers of any width.
+WIDEST = {"int2": "int8", "int4": "int8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,12 +74,16 @@ class Statement:
 
 
 class TableRead:
-    """A selected table that can be read, and how. Raises `SourceRefused` where it cannot."""
+    """A selected table that can be read, and how. Raises `SourceRefused` where it cannot.
+
+    A selected column that is gone and may be is left out.
+    """
 
     def __init__(self, selected: SelectedTable, found: FoundTable) -> None:
         self.selected = selected
         self.found = found
-        self._readings = {name: _reading(selected, found, name) for name in selected.columns}
+        self._there = [name for name in selected.columns if name in found.columns]
+        self._readings = {name: _reading(selected, found, name) for name in self._there}
         self._where = f"({selected.settings.where}\n)" if selected.settings.where else ""
         self.table = SourceTable(
             selected,
@@ -92,22 +97,17 @@ class TableRead:
     @property
     def plain_sql(self) -> str:
         """The columns as they are, and no row of them: what is found now is what is read."""
-        there = [name for name in self.selected.columns if name in self.found.columns]
-        return f"SELECT {listed(there)} FROM {qualified(self.selected)} LIMIT 0"
+        return f"SELECT {listed(self._there)} FROM {qualified(self.selected)} LIMIT 0"
 
     @property
     def places(self) -> list[tuple[int, int]]:
         """Per column of `plain_sql` its number in the table and its type's oid."""
-        columns = self.found.columns
-        return [
-            (columns[name].place, columns[name].type_oid)
-            for name in self.selected.columns
-            if name in columns
-        ]
+        columns = [self.found.columns[name] for name in self._there]
+        return [(column.place, column.type_oid) for column in columns]
 
     def statement(self, part: Part, xmin: int | None = None) -> Statement:
         """What reads `part` of it in a snapshot whose `xmin` it is."""
-        names = self.table.shape.key if isinstance(part, Keys) else self.selected.columns
+        names = self.table.shape.key if isinstance(part, Keys) else self._there
         readings = [self._readings[name] for name in names]
         groups = _groups([each for each in readings if each.lost])
         expressions = [f"{each.expression} AS {quoted(each.column.name)}" for each in readings]
@@ -135,7 +135,8 @@ class TableRead:
     def _condition(self, part: Part, xmin: int | None) -> str:
         if isinstance(part, Since):
             column = quoted(self.selected.settings.cursor)
-            bound = f"{literal(part.bound)}::pg_catalog.{quoted(self._cursor_type())}"
+            type_ = self._cursor_type()
+            bound = f"{literal(part.bound)}::pg_catalog.{quoted(WIDEST.get(type_, type_))}"
             return f"({column} >= {bound} OR {column} IS NULL)"
         if isinstance(part, WrittenSince) and _tells(part.xmin, xmin):
             # Counted from the given number on, what is less than half way round is newer.
@@ -159,9 +160,7 @@ def _tells(since: int, xmin: int | None) -> bool:
 
 
 def _reading(selected: SelectedTable, found: FoundTable, name: str) -> Reading:
-    column = found.columns.get(name)
-    if column is None:
-        return Reading(Column(name, Type.TEXT), "NULL::text")
+    column = found.columns[name]
     keys = selected.settings.json_keys.get(name)
     if keys is None:
         return reading(name, quoted(name), column.type)
