@@ -159,14 +159,14 @@ def _rows(warehouse: Warehouse, table: str) -> list[dict[str, Any]]:
 def _runs(rows: Sequence[Mapping[str, Any]], source: str) -> list[PastRun]:
     return [
         PastRun(
-            started_at=_known(row["started_at"]),
+            started_at=_known(row.get("started_at") or row["finished_at"]),
             finished_at=_known(row["finished_at"]),
             as_of=_utc(row["as_of"]),
-            rows=row["rows"] or 0,
+            rows=row.get("rows") or 0,
             bytes=row.get("bytes") or 0,
             lag_s=row.get("lag_s"),
             error=row["error"],
-            details=json.loads(row["details"] or "[]"),
+            details=json.loads(row.get("details") or "[]"),
         )
         for row in rows
         if row["source"] == source

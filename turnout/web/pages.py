@@ -33,6 +33,7 @@ class Pages:
             count=words.count,
             duration=words.duration,
             second=words.second,
+            until=words.until,
         )
         self._environment.globals.update(
             asset=asset_address,

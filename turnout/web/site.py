@@ -17,6 +17,8 @@ from turnout.web import (
     assets,
     catalog,
     clips,
+    connect,
+    databases,
     editor,
     headers,
     health,
@@ -32,6 +34,7 @@ from turnout.web import (
 )
 from turnout.web.attempts import Attempts
 from turnout.web.drawings import Drawings
+from turnout.web.lookings import Lookings
 from turnout.web.pages import Pages
 from turnout.web.readings import Readings
 from turnout.web.rooms import Rooms
@@ -66,6 +69,14 @@ ROUTES = [
     sources.change_key,
     sources.revoke_key,
     sources.send_test,
+    connect.new_database,
+    connect.look_at_database,
+    connect.show_offer,
+    connect.connect_database,
+    databases.show_database,
+    databases.show_standing,
+    databases.show_copies,
+    databases.copy_now,
     login.show_sign_in,
     login.sign_in,
     login.sign_out,
@@ -92,6 +103,7 @@ def build_site(rooms: Rooms, *, clock: Callable[[], datetime] = visit.clock) -> 
             "begun": secrets.token_hex(8),  # tells this process's answers from the last one's
             "drawings": Drawings(),
             "attempts": Attempts(),
+            "lookings": Lookings(),
         }
     )
     # Every request is a `Visit`, because of `request_class`; the framework's types cannot say so.

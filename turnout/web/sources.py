@@ -18,6 +18,7 @@ from turnout.errors import BadRequest, NotAllowed, NotFound, TurnoutError
 from turnout.events.overview.advice import for_rejected
 from turnout.events.overview.tally import Sum, Tally, reasons, tallies
 from turnout.web.address import slug
+from turnout.web.copies import read_databases
 from turnout.web.snippets import snippets
 from turnout.web.spark import spark
 from turnout.web.status import read_status
@@ -61,12 +62,15 @@ class EventSource:
 @get("/sources", guards=[signed_in])
 async def show_sources(request: Visit) -> Response[str]:
     """Every source with its counts, copied tables and their age."""
-    freshness, found = await asyncio.gather(
-        read_status(request.rooms), asyncio.to_thread(_read, request)
+    freshness, databases, found = await asyncio.gather(
+        read_status(request.rooms),
+        read_databases(request.rooms),
+        asyncio.to_thread(_read, request),
     )
     return request.page(
         "sources.html",
         freshness=freshness,
+        databases=databases,
         sources=found,
         total=sum((source.tally.all for source in found), Sum()),
         kinds=KINDS,

@@ -34,6 +34,18 @@ def ago(moment: datetime, now: datetime) -> str:
     return f"{age_s // DAY_S} days ago"
 
 
+def until(moment: datetime, now: datetime) -> str:
+    """How far off something is, in the one unit that matters: 'in 3 min'."""
+    left_s = max(0, int((moment - now).total_seconds()))
+    if left_s < 2 * MINUTE_S:
+        return f"in {left_s} s"
+    if left_s < 2 * HOUR_S:
+        return f"in {left_s // MINUTE_S} min"
+    if left_s < 2 * DAY_S:
+        return f"in {left_s // HOUR_S} h"
+    return f"in {left_s // DAY_S} days"
+
+
 def second(moment: datetime, now: datetime) -> str:
     """'12:03:09' today, '20 Nov 12:03:09' on other days; always in UTC."""
     moment = moment.astimezone(UTC)

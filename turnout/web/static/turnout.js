@@ -193,6 +193,42 @@ function followFeed(root) {
   });
 }
 
+// Parts of a page that change by themselves, such as how far a copy is.
+const PART_EVERY_MS = 2000;
+
+function followParts(root) {
+  for (const part of root.querySelectorAll("[data-part]")) {
+    let seen = part.innerHTML;
+    setInterval(async () => {
+      const isReading = part.contains(getSelection()?.anchorNode) && !getSelection().isCollapsed;
+      if (document.visibilityState !== "visible" || isReading) return;
+      if (part.contains(document.activeElement)) return;
+      try {
+        const answer = await fetch(part.dataset.part, { cache: "no-store" });
+        if (answer.redirected || answer.status === 401) return location.reload(); // signed out
+        if (!answer.ok) return;
+        const text = await answer.text();
+        if (text === seen) return;
+        seen = text;
+        const page = new DOMParser().parseFromString(text, "text/html");
+        part.replaceChildren(...page.body.childNodes);
+        localise(part);
+        copyButtons(part);
+      } catch { /* the server restarts: try again */ }
+    }, PART_EVERY_MS);
+  }
+}
+
+// A form whose answer takes seconds says so, and is not sent twice.
+function slowForms(root) {
+  for (const form of root.querySelectorAll("form[data-slow]")) {
+    form.addEventListener("submit", () => {
+      form.classList.add("is-running");
+      setTimeout(() => form.querySelectorAll("button").forEach((button) => { button.disabled = true; }));
+    });
+  }
+}
+
 function begin(root) {
   localise(root);
   copyButtons(root);
@@ -201,6 +237,8 @@ function begin(root) {
   filterTables(root);
   refreshWhilePreparing();
   followFeed(root);
+  followParts(root);
+  slowForms(root);
 }
 
 begin(document);
