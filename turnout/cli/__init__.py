@@ -11,7 +11,7 @@ from typing import Never
 
 import typer
 
-from turnout.cli import copying, events, keys, privacy, serving, source
+from turnout.cli import copying, dumps, events, keys, privacy, serving, source
 from turnout.cli.terminal import EXIT_CODES, complain, complaints
 from turnout.errors import TurnoutError
 
@@ -36,6 +36,7 @@ app.add_typer(events.words, name="events")
 # Others put their words beside these: `source.words.command("…")(…)`.
 source.words.command("forget")(privacy.forget)
 source.words.command("report")(privacy.report)
+source.words.command("load")(dumps.load)
 app.add_typer(source.words, name="source")
 
 

@@ -14,6 +14,10 @@ from turnout.config.settings import Config
 from turnout.config.source import Source
 from turnout.errors import ConfigError
 
+# Dumps and other files, for a source that has no server.
+FILES = "file:"
+KINDS = ("postgres://", "postgresql://", "mysql://", "mariadb://", FILES)
+
 
 def check(config: Config) -> None:
     """What types alone cannot say."""
@@ -29,12 +33,12 @@ def check(config: Config) -> None:
             hint="Give each its own port.",
         )
     for name, source in config.sources.items():
-        if not source.url.startswith(("postgres://", "postgresql://", "mysql://", "mariadb://")):
+        if not source.url.startswith(KINDS):
             raise ConfigError(
                 f"sources.{name}.url does not begin with postgresql://, mysql:// or mariadb://.",
-                hint="Turnout copies from PostgreSQL, MySQL and MariaDB.",
+                hint="Turnout copies from PostgreSQL, MySQL and MariaDB, and from files (file:).",
             )
-        if not _is_address(source.url):
+        if not source.url.startswith(FILES) and not _is_address(source.url):
             raise ConfigError(
                 f"sources.{name}.url is not a whole address.",
                 hint="Write postgresql://user:password@host:port/database.",

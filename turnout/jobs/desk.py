@@ -26,13 +26,14 @@ from turnout.events.upkeep.replay import replay
 from turnout.events.upkeep.retype import retype
 from turnout.events.upkeep.trial import find_trial, remove_trial
 from turnout.events.upkeep.upkeep import Report, Tell, Upkeep
+from turnout.jobs.dumps import load_files
 from turnout.jobs.privacy import forget as forget_people
 from turnout.jobs.privacy import plan_forgetting, sources_meant
 from turnout.jobs.privacy import report as privacy_report
 from turnout.jobs.source import SourceCopy
 from turnout.jobs.turns import Turns
 from turnout.state.request import Outcome, Request, Requests
-from turnout.sync.turn import turn
+from turnout.sync.turn import alone
 from turnout.warehouse import Warehouse
 
 # How far it is, is written down this often.
@@ -94,6 +95,8 @@ class Desk:
         word, _, rest = job.partition(" ")
         if word == "sync":
             return self._sync(rest, tell, whole=bool(parameters.get("whole")))
+        if word == "source" and rest.startswith("load "):
+            return self._load(rest.removeprefix("load "), parameters, tell)
         if word == "source" and rest == "forget":
             return self._forget(parameters, tell)
         if word == "source" and rest == "report":
@@ -117,22 +120,26 @@ class Desk:
         return Outcome(report.failed, report.sentence, report.result)
 
     def _sync(self, name: str, tell: Tell, *, whole: bool) -> Report:
-        if name not in self._copies:
-            raise BadRequest(f"There is no source '{name}' in turnout.toml.")
-
-        def progress(at: sync.Progress) -> None:
-            tell(f"{name}.{at.table}", at.rows, max(at.rows_estimated, at.rows))
-
-        run = self._copies[name].copy(progress, whole=whole)
+        run = self._copy(name).copy(_progress(name, tell), whole=whole)
         self._follower.publish(now=datetime.now(UTC))
         return Report(run.sentence)
+
+    def _load(self, name: str, parameters: Mapping[str, Any], tell: Tell) -> Report:
+        report = load_files(self._copy(name), self._warehouse, parameters, _progress(name, tell))
+        self._follower.publish(now=datetime.now(UTC))
+        return report
+
+    def _copy(self, name: str) -> SourceCopy:
+        if name not in self._copies:
+            raise BadRequest(f"There is no source '{name}' in turnout.toml.")
+        return self._copies[name]
 
     def _forget(self, parameters: Mapping[str, Any], tell: Tell) -> Report:
         """Forget people in copied tables and in events, while no copy runs."""
         if parameters.get("is_plan"):
             return self._upkeep(lambda work: plan_forgetting(self._config, work, parameters), tell)
         sources = sources_meant(self._config, parameters.get("source"))
-        with turn(
+        with alone(
             self._warehouse, sources, lambda name: tell(f"Waiting for the copy of {name}", 0, 0)
         ):
             return self._upkeep(lambda work: forget_people(self._config, work, parameters), tell)
@@ -179,3 +186,12 @@ class Desk:
                 raise Stopped
 
         return tell
+
+
+def _progress(name: str, tell: Tell) -> Callable[[sync.Progress], None]:
+    """Tells of a copy as of any other work."""
+
+    def progress(at: sync.Progress) -> None:
+        tell(f"{name}.{at.table}", at.rows, max(at.rows_estimated, at.rows))
+
+    return progress

@@ -79,16 +79,21 @@ class SourceCopy:
         return self._wait_until(self._schedule.after(self._now()))
 
     def copy(
-        self, progress: Callable[[sync.Progress], None] | None = None, *, whole: bool = False
+        self,
+        progress: Callable[[sync.Progress], None] | None = None,
+        *,
+        whole: bool = False,
+        instead: Source | None = None,
     ) -> sync.Run:
         """Copy once and note how old the copied data is; after one that runs already.
 
+        With `instead` it is read from there: the same selection, in files.
         Raises what `sync.copy` raises, and `Stopped` when the process ends meanwhile.
         """
         with self._copying:
             self._standing = replace(self._standing, began_at=self._now(), next_at=None)
             try:
-                run = self._copied(progress, whole=whole)
+                run = self._copied(instead or self.source, progress, whole=whole)
             except Exception as error:
                 self._note_failure(error)
                 raise
@@ -99,7 +104,13 @@ class SourceCopy:
         """End what runs where nothing is left half done; nothing begins any more."""
         self._closing.set()
 
-    def _copied(self, progress: Callable[[sync.Progress], None] | None, *, whole: bool) -> sync.Run:
+    def _copied(
+        self,
+        source: Source,
+        progress: Callable[[sync.Progress], None] | None,
+        *,
+        whole: bool,
+    ) -> sync.Run:
         def tell(at: sync.Progress) -> None:
             if self._closing.is_set():
                 raise Stopped
@@ -109,7 +120,7 @@ class SourceCopy:
 
         return sync.copy(
             self.name,
-            self.source,
+            source,
             self._warehouse,
             secret=self._secret,
             suppressed=self._suppressed,

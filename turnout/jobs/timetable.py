@@ -44,7 +44,12 @@ def jobs_of(
         Job("publish", PUBLISH_EVERY_S, lambda: _publish(follower)),
         Job("requests", REQUESTS_EVERY_S, desk.answer_all),
         Job("retire", RETIRE_EVERY_S, lambda: _retire(config, loader, turns)),
-        *(Job(f"sync {copy.name}", copy.source.every_s, copy.run) for copy in copies),
+        *(
+            Job(f"sync {copy.name}", copy.source.every_s, copy.run)
+            for copy in copies
+            # One without a server and without a file is filled when somebody asks for it.
+            if copy.source.url != "file:"
+        ),
     ]
 
 

@@ -21,4 +21,8 @@ def open_source(name: str, source: config.Source) -> SourceDatabase:
         from turnout.sync.mysql.database import MySQL
 
         return MySQL(name, source)
+    if kind == "file":
+        from turnout.sync.dump.address import open_files
+
+        return open_files(source.url)
     raise ConfigError(f"There is no source of the kind '{kind}'.")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -61,18 +62,25 @@ class Archive:
         """The rows of a table as text. Raises `SourceRefused` if they are not there."""
         if isinstance(entry.place, str):
             return self._open_file(entry.place)
-        file = self.path.open("rb")
-        reader = Reader(file, self.path, self.integer_bytes)
-        file.seek(entry.place if entry.place is not None else self.rows_begin)
+        with ExitStack() as closing:
+            file = closing.enter_context(self.path.open("rb"))
+            reader = Reader(file, self.path, self.integer_bytes)
+            file.seek(entry.place if entry.place is not None else self.rows_begin)
+            self._find(entry, reader)
+            closing.pop_all()
+        return decompressed(Chunks(reader.chunks(), file), self.codec)
+
+    def _find(self, entry: Entry, reader: Reader) -> None:
+        """Go to where the rows begin. An archive written to a pipe does not know: one looks."""
         while True:
             mark, number = reader.byte(), reader.integer()
-            if number == entry.number:
-                if mark != ROWS:
-                    raise reader.unreadable("its rows are of a kind that is not known here")
-                return decompressed(Chunks(reader.chunks(), file), self.codec)
-            # Written to a pipe, an archive does not know where anything is: one looks.
-            for _ in reader.chunks():
-                pass
+            if number != entry.number:
+                for _ in reader.chunks():
+                    pass
+            elif mark == ROWS:
+                return
+            else:
+                raise reader.unreadable("its rows are of a kind that is not known here")
 
     def _open_file(self, name: str) -> BinaryIO:
         for suffix, codec in SUFFIXES.items():

@@ -41,10 +41,12 @@ class Dump:
         self,
         files: Sequence[Path],
         *,
-        table: Name | None = None,
+        table: str = "",
         as_of: datetime | None = None,
     ) -> None:
         """`table` is whose rows CSV and Parquet files hold, if their names do not say it.
+
+        It is written as in the selection.
 
         `as_of` is when the files were written, where they do not say it themselves.
         """
@@ -53,8 +55,11 @@ class Dump:
         self._as_of = as_of
 
     @contextmanager
-    def snapshot(self, selection: Sequence[SelectedTable]) -> Iterator[DumpSnapshot]:
-        contents = read_files(self._files, self._table)
+    def snapshot(
+        self, selection: Sequence[SelectedTable], after: Instant | None = None
+    ) -> Iterator[DumpSnapshot]:
+        del after  # whoever loads files decides whether they may be older than what is there
+        contents = read_files(self._files, _named(self._table, selection) if self._table else None)
         yield DumpSnapshot(contents, selection, self._as_of or contents.as_of or datetime.now(UTC))
 
     def check(self, selection: Sequence[SelectedTable]) -> list[str]:
@@ -63,6 +68,16 @@ class Dump:
 
     def log(self, _: Sequence[SelectedTable]) -> ChangeStream:
         raise SourceRefused("Files have no log of changes.", hint="Copy them in another mode.")
+
+
+def _named(table: str, selection: Sequence[SelectedTable]) -> Name:
+    for selected in selection:
+        if table in (selected.label, selected.name):
+            return selected.schema, selected.name
+    raise SourceRefused(
+        f"The selection has no table '{table}'.",
+        hint=_nearest(table, [selected.label for selected in selection]),
+    )
 
 
 class DumpSnapshot:
@@ -94,8 +109,8 @@ class DumpSnapshot:
         if not isinstance(part, Whole | Keys):
             raise SourceRefused("Files can only be read whole.")
         read = self._reads[table.selected]
-        key = table.selected.settings.key or table.shape.key
-        return DumpRows(read, list(key) if isinstance(part, Keys) else list(read.conversions))
+        names = table.shape.key if isinstance(part, Keys) else tuple(read.conversions)
+        return DumpRows(read, names)
 
     def cursor_max(self, _: SourceTable) -> str | None:
         """None: the next copy is a whole one again."""
@@ -159,11 +174,14 @@ def _read(contents: Contents, selected: SelectedTable) -> _Read:
     defined = contents.definitions.tables.get(name)
     _refuse_missing(contents, selected, rows, defined)
     columns, conversions, arrow = [], {}, {}
+    gone = _gone(selected, rows, defined)
     for column_name in selected.columns:
+        if column_name in gone:
+            continue
         column, way, type_ = _column(contents, defined, rows, selected, column_name)
         columns.append(column)
         conversions[column_name], arrow[column_name] = way, type_
-    shape = _shape(contents, selected, defined)
+    shape = _shape(contents, selected, defined, gone)
     table = SourceTable(selected, tuple(columns), 0, shape)
     is_untyped = defined is None and all(each.typed(selected.columns[0]) is None for each in rows)
     return _Read(table, rows, conversions, arrow, is_untyped)
@@ -214,18 +232,26 @@ def _refuse_missing(
         )
     if not rows and (defined is None or not defined.is_partitioned):
         raise _no_rows(contents, selected, defined)
+
+
+def _gone(
+    selected: SelectedTable, rows: Sequence[FileRows], defined: DefinedTable | None
+) -> set[str]:
+    """Selected columns that are not there, where that is accepted; else `SourceRefused`."""
     there = [set(each.columns) for each in rows] or [set(defined.columns if defined else ())]
-    for name in selected.columns:
-        if all(name in columns for columns in there):
-            continue
-        if defined is not None and name in defined.columns:
-            raise SourceRefused(
-                f"The files hold no values of {label}.{name}.",
-                hint="A column that the server computes is not dumped: leave it out.",
-            )
+    missing = [name for name in selected.columns if not all(name in each for each in there)]
+    if not missing or selected.settings.on_dropped == "null":
+        return set(missing)
+    name = missing[0]
+    if defined is not None and name in defined.columns:
         raise SourceRefused(
-            f"The table '{label}' has no column '{name}'.", hint=_nearest(name, set.union(*there))
+            f"The files hold no values of {selected.label}.{name}.",
+            hint="A column that the server computes is not dumped: leave it out.",
         )
+    raise SourceRefused(
+        f"The table '{selected.label}' has no column '{name}'.",
+        hint=_nearest(name, set.union(*there)),
+    )
 
 
 def _no_rows(
@@ -248,18 +274,24 @@ def _no_rows(
     return SourceRefused(f"There is no table '{label}' in the files.", hint=_nearest(label, known))
 
 
-def _shape(contents: Contents, selected: SelectedTable, defined: DefinedTable | None) -> Shape:
+def _shape(
+    contents: Contents, selected: SelectedTable, defined: DefinedTable | None, gone: set[str]
+) -> Shape:
+    """The key is one only where all of it is selected. The id is never that of a live table."""
     name = (selected.schema, selected.name)
     columns = defined.columns if defined is not None else {}
     places = {column: place for place, column in enumerate(columns, 1)}
+    primary = defined.key if defined is not None else ()
+    key = tuple(selected.settings.key) or (primary if {*primary} <= {*selected.columns} else ())
     return Shape(
-        contents.oids.get(name, ""),
-        defined.key if defined is not None else (),
+        f"{SERVER}:{contents.oids.get(name, '')}",
+        key,
         {
             each: (places[each], columns[each][0].text, columns[each][1])
             if each in columns
             else (0, "", True)
             for each in selected.columns
+            if each not in gone
         },
         tuple(each for each in columns if each not in selected.columns),
     )

@@ -19,6 +19,7 @@ BLOCK = re.compile(rb"^COPY ([^\n]+) FROM stdin;\n", re.MULTILINE)
 INSERT = re.compile(rb"^INSERT INTO ", re.MULTILINE)
 COMPLETE = b"-- PostgreSQL database dump complete"
 BEGUN = b"-- PostgreSQL database dump"
+HEAD_BYTES = 1024
 # Definitions are small; what is larger is no dump of tables.
 STATEMENT_BYTES_MAX = 64 * 1024 * 1024
 
@@ -63,7 +64,7 @@ def open_plain(path: Path) -> BinaryIO:
 def is_script(path: Path) -> bool:
     """Whether it begins as pg_dump begins a script."""
     with closing(open_plain(path)) as stream:
-        return BEGUN in stream.read(CHUNK_BYTES)
+        return BEGUN in stream.read(HEAD_BYTES)
 
 
 def read_script(path: Path) -> Script:
