@@ -14,6 +14,7 @@ from turnout.config import Config
 from turnout.errors import TurnoutError
 from turnout.events.journal import journal
 from turnout.events.loading.load import Loader
+from turnout.jobs.capture import SourceCapture
 from turnout.jobs.desk import Desk
 from turnout.jobs.job import Job
 from turnout.jobs.source import SourceCopy
@@ -35,6 +36,7 @@ def jobs_of(
     follower: Follower,
     desk: Desk,
     copies: Iterable[SourceCopy],
+    captures: Iterable[SourceCapture] = (),
 ) -> list[Job]:
     """All of the app's jobs."""
     turns = desk.turns
@@ -49,6 +51,10 @@ def jobs_of(
             for copy in copies
             # One without a server and without a file is filled when somebody asks for it.
             if copy.source.url != "file:"
+        ),
+        *(
+            Job(f"follow {capture.name}", capture.source.log_every_s, capture.run)
+            for capture in captures
         ),
     ]
 
@@ -67,6 +73,23 @@ def sources_of(config: Config, warehouse: Warehouse, follower: Follower) -> dict
         )
         for name, source in config.sources.items()
     }
+
+
+def captures_of(config: Config, warehouse: Warehouse, follower: Follower) -> list[SourceCapture]:
+    """The following of changes, of each source that has tables in the mode log."""
+    secret = secret_key(config.data_folder, PRIVACY_FILE_NAME)
+    captures = [
+        SourceCapture(
+            name,
+            source,
+            warehouse,
+            follower,
+            secret=secret,
+            suppressed=Suppressed(config.data_folder, name) if source.suppress else None,
+        )
+        for name, source in config.sources.items()
+    ]
+    return [capture for capture in captures if capture.has_tables]
 
 
 def _load(loader: Loader, follower: Follower, turns: Turns) -> float | None:

@@ -8,7 +8,7 @@ pass that is cut off anywhere is repeated by the next one, and changes nothing t
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ from turnout.sync.copying import copy_whole
 from turnout.sync.copying.choice import choice_of
 from turnout.sync.opening import open_source
 from turnout.sync.privacy.suppressed import Suppressed
-from turnout.sync.run import Run, record_failure
+from turnout.sync.run import Progress, Run, record_failure
 from turnout.sync.selection import SelectedTable, selected_tables
 from turnout.sync.source import ChangeBatch, ChangeStream, Instant
 from turnout.sync.state import (
@@ -33,6 +33,7 @@ from turnout.sync.state import (
     write_position,
     write_states,
 )
+from turnout.sync.turn import following
 from turnout.warehouse import Warehouse
 
 LOG = "log"
@@ -58,6 +59,8 @@ class Captured:
     copied: Run | None = None
     problems: Mapping[str, str] = field(default_factory=dict)
     is_behind: bool = False
+    # How much of its log the source keeps for us.
+    retained_bytes: int = 0
 
 
 def capture(
@@ -91,15 +94,16 @@ class Capturing:
         *,
         secret: bytes,
         suppressed: Suppressed | None = None,
+        progress: Callable[[Progress], None] | None = None,
     ) -> None:
+        """`progress` hears of whole copies, and may raise to end one."""
         self._name = name
         self._source = source
         self._warehouse = warehouse
         self._secret = secret
         self._suppressed = suppressed
-        self._selection = [
-            table for table in selected_tables(name, source) if table.settings.mode == LOG
-        ]
+        self._progress = progress
+        self._selection: Sequence[SelectedTable] = ()
         self._stream: ChangeStream | None = None
         self._copy_again_s = 0.0
         self._forget_read()
@@ -107,12 +111,21 @@ class Capturing:
     @property
     def has_tables(self) -> bool:
         """Whether there is anything to capture."""
-        return bool(self._selection)
+        return any(table.mode == LOG for table in self._source.tables.values())
 
     def once(self) -> Captured:
         """One pass. Raises as `capture` does; the next pass then begins anew."""
-        if not self._selection:
+        if not self.has_tables:
             return Captured(self._name)
+        selected = selected_tables(self._name, self._source)
+        self._selection = [table for table in selected if table.settings.mode == LOG]
+        with following(self._warehouse, self._name):
+            if self._suppressed is not None and self._suppressed.has_grown():
+                # What was read and waits may name somebody who was forgotten meanwhile.
+                self.close()
+            return self._once()
+
+    def _once(self) -> Captured:
         try:
             return self._pass()
         except LogLost as lost:
@@ -150,7 +163,9 @@ class Capturing:
         torn, self._unit.torn = self._unit.torn, {}
         for table, why in torn.items():
             log.warning("copied whole again", source=self._name, table=table.label, problem=why)
-        return Captured(self._name, changes, as_of, copied, problems, bool(torn))
+        return Captured(
+            self._name, changes, as_of, copied, problems, bool(torn), stream.retained_bytes
+        )
 
     def _opened(self) -> ChangeStream:
         if self._stream is None:
@@ -205,6 +220,7 @@ class Capturing:
             missing,
             secret=self._secret,
             suppressed=self._suppressed,
+            progress=self._progress,
         )
         if not run.problems:
             self._copy_again_s = 0.0

@@ -178,6 +178,10 @@ class ChangeStream(Protocol):
     def problems(self) -> Mapping[SelectedTable, str]:
         """The tables whose changes are not all in the log now, each with a sentence."""
 
+    @property
+    def retained_bytes(self) -> int:
+        """How much of its log the source kept for us when it was read last; 0 if nothing is."""
+
     def begin(self, *, replacing: bool) -> str:
         """Have the source keep its log from now on; the position it begins at.
 

@@ -48,6 +48,8 @@ def function_statements(slot: str, role: str) -> list[str]:
 class Functions:
     """The slot, as the functions give it."""
 
+    pid = None  # each call takes the slot and leaves it
+
     def __init__(self, connection: psycopg.Connection[Any], slot: str) -> None:
         self._connection = connection
         self._schema = quoted(slot)

@@ -40,6 +40,11 @@ class Replication:
         self._stream: psycopg.Connection[Any] | None = None
         self._confirmed = 0
 
+    @property
+    def pid(self) -> int | None:
+        """The server's process that sends the stream."""
+        return None if self._stream is None else self._stream.info.backend_pid
+
     def start(self) -> str:
         """Make the slot; where its log begins."""
         row = self._connection.execute(

@@ -19,7 +19,7 @@ NO_FUNCTION = ("42883", "3F000", "42501")
 
 SLOT = """
 SELECT here.position::text, pg_is_in_recovery(), s.slot_name IS NOT NULL, s.wal_status,
-       coalesce(s.active, false), s.confirmed_flush_lsn::text,
+       s.active_pid, s.confirmed_flush_lsn::text,
        coalesce(here.position - s.restart_lsn, 0)::bigint,
        CASE WHEN pg_is_in_recovery() AND pg_last_wal_receive_lsn() > pg_last_wal_replay_lsn()
             THEN coalesce(pg_last_xact_replay_timestamp(), now()) ELSE now() END
@@ -40,7 +40,8 @@ class Slot:
     is_follower: bool
     is_there: bool
     is_lost: bool
-    is_active: bool
+    # The server's process that reads it at this moment.
+    reader_pid: int | None
     confirmed: int
     retained_bytes: int
     as_of: datetime
@@ -49,14 +50,14 @@ class Slot:
 def read_slot(connection: psycopg.Connection[Any], name: str) -> Slot:
     """How the slot called `name` is."""
     row = connection.execute(SLOT, [name]).fetchall()[0]
-    flushed, is_follower, is_there, wal_status, is_active, confirmed, retained, as_of = row
+    flushed, is_follower, is_there, wal_status, reader_pid, confirmed, retained, as_of = row
     return Slot(
         name,
         number(flushed),
         is_follower,
         is_there,
         wal_status == "lost",
-        is_active,
+        reader_pid,
         number(confirmed or "0/0"),
         retained,
         as_of.astimezone(UTC),
@@ -93,8 +94,11 @@ def check_server(
         )
 
 
-def check_log(slot: Slot, after: int) -> None:
-    """Raise `LogLost` when changes after `after` are not all kept, `SourceRefused` when in use."""
+def check_log(slot: Slot, after: int, our_pid: int | None) -> None:
+    """Raise `LogLost` when changes after `after` are not all kept.
+
+    Raises `SourceRefused` when somebody reads them whose process is not `our_pid`.
+    """
     if not slot.is_there:
         raise LogLost(f"The replication slot {slot.name} is gone.")
     if slot.is_lost:
@@ -106,7 +110,7 @@ def check_log(slot: Slot, after: int) -> None:
         raise LogLost(f"The slot {slot.name} has given changes that never arrived here.")
     if slot.flushed < after:
         raise LogLost("The source has gone back to what it was before.")
-    if slot.is_active:
+    if slot.reader_pid not in (None, our_pid):
         raise in_use(slot.name)
 
 

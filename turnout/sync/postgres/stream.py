@@ -50,6 +50,10 @@ SESSION = {
 class Transport(Protocol):
     """A way to the slot."""
 
+    @property
+    def pid(self) -> int | None:
+        """The server's process that holds the slot for us between two passes, if one does."""
+
     def start(self) -> str:
         """Make the slot; where its log begins."""
 
@@ -108,6 +112,7 @@ class PostgresChanges:
     ) -> None:
         self.problems: dict[SelectedTable, str] = {}
         self.server = slot.read_server(connection)
+        self.retained_bytes = 0
         self._name = name
         self._source = source
         self._connection = connection
@@ -127,7 +132,7 @@ class PostgresChanges:
     def begin(self, *, replacing: bool) -> str:
         with self._explained():
             now = slot.read_slot(self._connection, self._name)
-            if now.is_there and now.is_active:
+            if now.reader_pid not in (None, self._transport.pid):
                 raise slot.in_use(self._name)
             if now.is_there and not replacing:
                 raise slot.somebody_elses(self._name)
@@ -188,7 +193,8 @@ class PostgresChanges:
 
     def _guard(self, now: slot.Slot, position: int) -> None:
         """The source is protected first, whatever becomes of what it keeps."""
-        slot.check_log(now, position)
+        self.retained_bytes = now.retained_bytes
+        slot.check_log(now, position, self._transport.pid)
         if now.retained_bytes > self._source.retained_bytes_max:
             self._transport.stop()
             raise LogLost(
