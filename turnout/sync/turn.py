@@ -1,4 +1,9 @@
-"""Copying, following changes and forgetting take turns: one of them at a time works on a source."""
+"""Copying, following changes and forgetting take turns on a source's tables.
+
+A copy and the following of changes go on side by side, for they never write to the same table;
+of each there is one at a time. Forgetting is alone. Only one process writes to a warehouse, so
+locks of this process are enough.
+"""
 
 from __future__ import annotations
 
@@ -9,30 +14,52 @@ from weakref import WeakKeyDictionary
 
 from turnout.warehouse import Warehouse
 
-_locks: WeakKeyDictionary[Warehouse, dict[str, threading.RLock]] = WeakKeyDictionary()
+# Whoever waits is told this often, and may raise to wait no longer.
+TOLD_EVERY_S = 0.2
+COPY, CHANGES = "copy", "changes"
+
+Waiting = Callable[[str], None]
+
+_locks: WeakKeyDictionary[Warehouse, dict[tuple[str, str], threading.RLock]] = WeakKeyDictionary()
 _choosing = threading.Lock()
 
 
 @contextmanager
-def turn(
-    warehouse: Warehouse, sources: Iterable[str], waiting: Callable[[str], None] | None = None
-) -> Iterator[None]:
-    """Have these sources' tables in `warehouse` to oneself; a thread that has them has them again.
-
-    `waiting` hears of a source that another works on. Only one process writes to a warehouse,
-    so a lock of this process is enough.
-    """
+def copying(warehouse: Warehouse, source: str, waiting: Waiting | None = None) -> Iterator[None]:
+    """Be the one that copies `source`. `waiting` hears its name while another one does."""
     with ExitStack() as held:
-        for source in sorted(set(sources)):
-            lock = _lock(warehouse, source)
-            if not lock.acquire(blocking=False):
-                if waiting is not None:
-                    waiting(source)
-                lock.acquire()
-            held.callback(lock.release)
+        _acquire(held, warehouse, COPY, source, waiting)
         yield
 
 
-def _lock(warehouse: Warehouse, source: str) -> threading.RLock:
+@contextmanager
+def following(warehouse: Warehouse, source: str, waiting: Waiting | None = None) -> Iterator[None]:
+    """Be the one that applies the changes of `source`, and may have a copy made meanwhile."""
+    with ExitStack() as held:
+        _acquire(held, warehouse, CHANGES, source, waiting)
+        yield
+
+
+@contextmanager
+def alone(
+    warehouse: Warehouse, sources: Iterable[str], waiting: Waiting | None = None
+) -> Iterator[None]:
+    """Nothing is copied or applied of any of `sources`."""
+    named = sorted(set(sources))
+    with ExitStack() as held:
+        # Who follows changes waits for copies, never the other way round.
+        for kind in (CHANGES, COPY):
+            for source in named:
+                _acquire(held, warehouse, kind, source, waiting)
+        yield
+
+
+def _acquire(
+    held: ExitStack, warehouse: Warehouse, kind: str, source: str, waiting: Waiting | None
+) -> None:
     with _choosing:
-        return _locks.setdefault(warehouse, {}).setdefault(source, threading.RLock())
+        lock = _locks.setdefault(warehouse, {}).setdefault((kind, source), threading.RLock())
+    while not lock.acquire(timeout=TOLD_EVERY_S):
+        if waiting is not None:
+            waiting(source)
+    held.callback(lock.release)

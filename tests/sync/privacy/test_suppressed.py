@@ -51,3 +51,15 @@ def test_a_source_called_star_is_one_source(tmp_path: Path) -> None:
     suppress(tmp_path, [ALICE], "a b")
     assert held(tmp_path, "a b") == [True, False, False, False]
     assert held(tmp_path, "a") is None
+
+
+def test_it_says_once_that_somebody_came(tmp_path: Path) -> None:
+    listed = Suppressed(tmp_path, "app")
+    assert not listed.has_grown()
+    suppress(tmp_path, [ALICE])
+    listed.holds(IDS)
+    assert listed.has_grown()
+    assert not listed.has_grown()
+    suppress(tmp_path, [ALICE])
+    assert not listed.has_grown()
+    assert listed.count == 1

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
-from weakref import WeakKeyDictionary
 
 from turnout import config
 from turnout.errors import ConfigError, SourceUnavailable, TurnoutError
@@ -22,6 +20,7 @@ from turnout.sync.privacy.suppressed import Suppressed
 from turnout.sync.run import Progress, Run, record, record_failure
 from turnout.sync.selection import SelectedTable, selected_tables
 from turnout.sync.state import TableState, read_states, write_states
+from turnout.sync.turn import copying
 from turnout.warehouse import Warehouse
 
 # Whoever waits looks this often whether to go on waiting.
@@ -88,7 +87,8 @@ class _Copying:
     def run(self, only: Collection[SelectedTable] | None) -> Run:
         """Copy `only` these tables, or all that are not captured."""
         try:
-            with _turn(self._desire, self._pause):
+            # A second copy would write into the same staging tables.
+            with copying(self._warehouse, self._desire.name, lambda _: self._tell_waiting(0.0)):
                 self._selection = _selection(self._desire)
                 return self._tried_again(
                     [
@@ -191,8 +191,11 @@ class _Copying:
         """Wait, as long as whoever watches lets us."""
         until = time.monotonic() + seconds
         while (left_s := until - time.monotonic()) > 0:
-            self._tell(Progress("", 0, 0, 0, len(self._desire.source.tables), left_s))
+            self._tell_waiting(left_s)
             time.sleep(min(left_s, LOOK_EVERY_S))
+
+    def _tell_waiting(self, left_s: float) -> None:
+        self._tell(Progress("", 0, 0, 0, len(self._desire.source.tables), left_s))
 
 
 def _selection(desire: Desire) -> tuple[SelectedTable, ...]:
@@ -209,20 +212,3 @@ def _selection(desire: Desire) -> tuple[SelectedTable, ...]:
                 hint="Keep no history of it, or copy one of them through another source.",
             )
     return selection
-
-
-_turns: WeakKeyDictionary[Warehouse, dict[str, threading.Lock]] = WeakKeyDictionary()
-_turns_lock = threading.Lock()
-
-
-@contextmanager
-def _turn(desire: Desire, pause: Callable[[float], None]) -> Iterator[None]:
-    """Alone with this source: a second copy would write into the same staging tables."""
-    with _turns_lock:
-        lock = _turns.setdefault(desire.warehouse, {}).setdefault(desire.name, threading.Lock())
-    while not lock.acquire(timeout=LOOK_EVERY_S):
-        pause(LOOK_EVERY_S)
-    try:
-        yield
-    finally:
-        lock.release()

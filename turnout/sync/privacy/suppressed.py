@@ -32,6 +32,7 @@ class Suppressed:
         self._source = source
         self._stamp: tuple[int, int] | None = None
         self._digests: frozenset[bytes] = frozenset()
+        self._told: frozenset[bytes] = frozenset()
         self._keyed: Keyed | None = None
 
     def holds(self, ids: pa.Array) -> pa.Array | None:
@@ -48,6 +49,11 @@ class Suppressed:
             pa.bool_(),
         )
         return pc.fill_null(listed.take(encoded.indices), fill_value=False)
+
+    def has_grown(self) -> bool:
+        """Whether somebody was put on the list since it was asked the last time."""
+        before, self._told = self._told, self._read()[0]
+        return not self._told <= before
 
     @property
     def count(self) -> int:
