@@ -116,7 +116,7 @@ async def run_app(config: Config, duty: Duty) -> None:
     from turnout.clips.follower import Follower
     from turnout.clips.runner import Runner
     from turnout.events.loading.load import Loader
-    from turnout.jobs import Desk, captures_of, jobs_of, run_jobs, sources_of
+    from turnout.jobs import Desk, captures_of, following_of, jobs_of, run_jobs, sources_of
     from turnout.state.request import Requests
     from turnout.warehouse import open_warehouse
     from turnout.web.rooms import Rooms
@@ -154,12 +154,17 @@ async def run_app(config: Config, duty: Duty) -> None:
         loop = asyncio.get_running_loop()
         desk.serve(Requests(state), lambda: _wait_for(answers.forget(), loop))
         captures = captures_of(config, warehouse, follower)
-        listed = jobs_of(config, loader, follower, desk, copies.values(), captures)
+        listed = [
+            *jobs_of(config, loader, follower, desk, copies.values()),
+            *following_of(captures),
+        ]
         jobs = asyncio.create_task(run_jobs(listed))
         closing.push_async_callback(_cancel, jobs)
         closing.callback(desk.close)
-        for working in (*copies.values(), *captures):
-            closing.callback(working.close)
+        for copy in copies.values():
+            closing.callback(copy.close)
+        for capture in captures:
+            closing.callback(capture.close)
         await duty.serve(build_site(rooms), Interfaces.ASGI)
 
 

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 class SourceCapture:
     """One source whose changes are followed, where some of its tables ask for that."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what, from where to where, and how
         self,
         name: str,
         source: Source,

@@ -19,6 +19,7 @@ from turnout.jobs.desk import Desk
 from turnout.jobs.job import Job
 from turnout.jobs.source import SourceCopy
 from turnout.jobs.turns import Turns
+from turnout.jobs.watch import Watch, watch_all
 from turnout.sync.privacy.suppressed import Suppressed
 from turnout.warehouse import Warehouse
 
@@ -26,6 +27,7 @@ MEASURE_EVERY_S = 1.0
 PUBLISH_EVERY_S = 0.1
 REQUESTS_EVERY_S = 0.5
 RETIRE_EVERY_S = 60.0
+WATCH_EVERY_S = 10.0
 
 log = structlog.get_logger()
 
@@ -36,10 +38,11 @@ def jobs_of(
     follower: Follower,
     desk: Desk,
     copies: Iterable[SourceCopy],
-    captures: Iterable[SourceCapture] = (),
 ) -> list[Job]:
     """All of the app's jobs."""
     turns = desk.turns
+    copies = list(copies)
+    watches = [Watch(config, copy) for copy in copies]
     return [
         Job("load", config.warehouse.load_every_s, lambda: _load(loader, follower, turns)),
         Job("measure", MEASURE_EVERY_S, lambda: _measure(config, loader)),
@@ -52,10 +55,14 @@ def jobs_of(
             # One without a server and without a file is filled when somebody asks for it.
             if copy.source.url != "file:"
         ),
-        *(
-            Job(f"follow {capture.name}", capture.source.log_every_s, capture.run)
-            for capture in captures
-        ),
+    ]
+
+
+def following_of(captures: Iterable[SourceCapture]) -> list[Job]:
+    """The jobs that follow changes."""
+    return [
+        Job(f"follow {capture.name}", capture.source.log_every_s, capture.run)
+        for capture in captures
     ]
 
 

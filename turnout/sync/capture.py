@@ -86,7 +86,7 @@ def capture(
 class Capturing:
     """The capture of one source, which keeps its connection from pass to pass."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what, from where to where, and how
         self,
         name: str,
         source: config.Source,
