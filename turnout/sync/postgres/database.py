@@ -7,7 +7,7 @@ with no Python per row. Works the same on a leader and on a hot standby.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import partial
 from typing import Any
 
@@ -67,7 +67,17 @@ class Postgres:
         return open_stream(self._name, self._source, self._connect, selection)
 
     def check(self, selection: Sequence[SelectedTable]) -> list[str]:
-        return list(rights.check(self._source, selection))
+        return [*rights.check(self._source, selection), *self._check_log(selection)]
+
+    def _check_log(self, selection: Sequence[SelectedTable]) -> list[str]:
+        if not any(table.settings.mode == "log" for table in selection):
+            return []
+        from turnout.sync.postgres.ready import check_log
+        from turnout.sync.postgres.stream import slot_name
+
+        with explained(self._source.url), closing(self._connect()) as connection:
+            slot = slot_name(self._name, self._source)
+            return list(check_log(connection, slot, self._source, selection))
 
     def _connect(self) -> psycopg.Connection[Any]:
         """A connection to the server that is read, for what asks it once in a while."""

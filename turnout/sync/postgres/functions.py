@@ -27,6 +27,9 @@ BODIES = {
     "stop() RETURNS void": "SELECT pg_drop_replication_slot({slot})",
 }
 
+# Their names and types, without the names of what they are called with.
+HEADS = ("peek(pg_lsn)", "advance(pg_lsn)", "start()", "stop()")
+
 
 def function_statements(slot: str, role: str) -> list[str]:
     """The functions, in a schema of the slot's name, and the right of `role` to call them."""
