@@ -179,7 +179,7 @@ def test_numbers_that_are_none_are_in_no_band() -> None:
         ("bucket:month", Type.TEXT),
         ("bucket:month", Type.INTEGER),
         ("bucket:100", Type.TIME),
-        ("bucket:100", Type.TEXT),
+        ("bucket:100", Type.JSON),
         ("bucket:0.5", Type.INTEGER),
         ("bucket:0", Type.INTEGER),
         ("bucket:", Type.INTEGER),
@@ -196,3 +196,11 @@ def test_what_does_not_fit_is_refused_with_table_and_column(word: str, type_: Ty
 
 def test_no_digit_of_a_long_decimal_is_lost() -> None:
     assert treat("bucket:100", [f"{'9' * 36}.99"], Type.DECIMAL) == [f"{'9' * 34}00"]
+
+
+def test_numbers_that_are_kept_as_text_are_put_into_bands_and_other_texts_are_not() -> None:
+    assert treat("bucket:100", ["149.99", "-0.01", "1e3", None]) == ["100", "-100", "1000", None]
+    assert treat("bucket:0.5", ["9" * 39, "1.7"]) == [None, "1.5"]
+    with pytest.raises(pa.ArrowInvalid) as refused:
+        treat("bucket:100", ["alice@acme.example"])
+    assert "alice" not in str(refused.value)

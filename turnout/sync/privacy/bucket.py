@@ -18,6 +18,7 @@ PERIODS = ("day", "month", "year")
 DATE = re.compile(r"(\d{4,})-(\d\d)-(\d\d)(?:[T ].*)?", re.DOTALL)
 # Decimals have up to 38 digits, and bands none that matter after as many again.
 DIGITS = 80
+DECIMAL_DIGITS_MAX = 38
 INT64_MIN = -(2**63)
 
 Change = Callable[[pa.Array], pa.Array]
@@ -77,9 +78,18 @@ def _decimal_to_band(size: Decimal, values: pa.Array) -> pa.Array:
 
 def _lower_bound(size: Decimal, text: str) -> str | None:
     try:
-        with localcontext(prec=DIGITS):
-            value = Decimal(text)
-            whole, rest = divmod(value, size)
-            return f"{(whole - 1 if rest < 0 else whole) * size:f}"
-    except InvalidOperation:  # NaN and infinity are in no band
+        value = Decimal(text)
+    except InvalidOperation:
+        # Whoever catches it says which column; the text stays here.
+        raise pa.ArrowInvalid("no number") from None
+    if not value.is_finite():  # in no band
         return None
+    with localcontext(prec=DIGITS):
+        whole, rest = divmod(value, size)
+        bound = (whole - 1 if rest < 0 else whole) * size
+    return f"{bound:f}" if bound.adjusted() < DECIMAL_DIGITS_MAX + _exponent(size) else None
+
+
+def _exponent(size: Decimal) -> int:
+    """Of its last digit, at most 0: so many digits are behind the point."""
+    return min(int(size.as_tuple().exponent), 0)

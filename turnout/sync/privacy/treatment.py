@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
 
@@ -25,7 +25,8 @@ WORDS = (
 TEXTS = frozenset({Type.TEXT, Type.UUID})
 HASHED = TEXTS | {Type.INTEGER, Type.DECIMAL, Type.DATE}
 DATES = frozenset({Type.DATE, Type.TIME})
-NUMBERS = frozenset({Type.INTEGER, Type.FLOAT, Type.DECIMAL})
+# Text, because numbers without limits are kept as such; it has to be numbers.
+NUMBERS = frozenset({Type.INTEGER, Type.FLOAT, Type.DECIMAL, Type.TEXT})
 SIZE = re.compile(r"\d{1,18}(\.\d{1,18})?")
 NOT_DIGITS = re.compile(r"\D+", re.ASCII)
 
@@ -112,10 +113,10 @@ def _masked(values: pa.Array) -> pa.Array:
 def _band(word: str, column: Column, size: Decimal, place: str) -> Treatment:
     if column.type is Type.FLOAT:
         return Treatment(word, column, pa.float64(), bucket.float_to_band(size))
-    if column.type is Type.DECIMAL:
+    if column.type in (Type.DECIMAL, Type.TEXT):
         digits = int(-size.as_tuple().exponent)  # type: ignore[operator]  # it is a number
         # The bound may have more digits than any value: -1 is in the band of -1000.
-        wide = replace(column, precision=38, scale=max(column.scale, digits))
+        wide = Column(column.name, Type.DECIMAL, bucket.DECIMAL_DIGITS_MAX, digits)
         return Treatment(word, wide, pa.string(), bucket.decimal_to_band(size))
     if size % 1:
         raise ConfigError(f"{place}: a band of whole numbers is a whole number, not {size}.")
