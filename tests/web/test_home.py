@@ -75,8 +75,8 @@ def test_a_single_number_is_a_headline(page: str) -> None:
 
 def test_a_series_is_a_chart_drawn_for_light_and_dark(page: str) -> None:
     sign_ups = card(page, "Sign-ups")
-    assert "chart.svg?theme=light&amp;size=card" in sign_ups
-    assert "chart.svg?theme=dark&amp;size=card" in sign_ups
+    assert "chart.svg?_theme=light&amp;_size=card" in sign_ups
+    assert "chart.svg?_theme=dark&amp;_size=card" in sign_ups
     assert "<table" not in sign_ups
 
 

@@ -255,7 +255,7 @@ def test_the_ground_is_light_or_dark_as_the_reader_likes_it(
     brightness = max(page.evaluate(ground))
     assert brightness < 40 if scheme == "dark" else brightness > 240
     drawn = page.evaluate("document.querySelector('.chart img').currentSrc")
-    assert f"theme={scheme}&size=narrow" in drawn
+    assert f"_theme={scheme}&_size=narrow" in drawn
     page.close()
 
 

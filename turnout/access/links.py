@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -26,7 +27,10 @@ USES_WRITTEN_EVERY = timedelta(seconds=5)
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One share link of the clip `clip_id`. Without `expires_at` it never expires."""
+    """One share link of the clip `clip_id`. Without `expires_at` it never expires.
+
+    `pinned` fixes values of the clip's parameters, by name.
+    """
 
     id: int
     clip_id: str
@@ -38,6 +42,7 @@ class Link:
     revoked_at: datetime | None
     last_used_at: datetime | None
     uses: int
+    pinned: Mapping[str, Sequence[str]]
 
     def is_open(self, now: datetime) -> bool:
         """Whether its holder still sees the clip."""
@@ -61,6 +66,7 @@ class Links:
         *,
         label: str = "",
         shows_sql: bool = False,
+        pinned: Mapping[str, Sequence[str]] | None = None,
         expires_at: datetime | None,
         now: datetime,
     ) -> tuple[Link, str]:
@@ -80,6 +86,7 @@ class Links:
             "created_at": now,
             "expires_at": expires_at,
             "uses": 0,
+            "pinned": {name: list(texts) for name, texts in (pinned or {}).items()},
         }
         hidden = {"token_hash": link_hash(self._secret, token), "token_seed": seed}
         with self._state.begin() as connection:

@@ -12,6 +12,7 @@ import functools
 import hashlib
 import uuid
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +22,7 @@ import structlog
 
 from turnout import config
 from turnout.clips.follower import Follower, Snapshot
+from turnout.clips.parameters import Question, Values
 from turnout.clips.reads import Change, changes, schemas_read
 from turnout.clips.result import Result
 from turnout.clips.runner import Ran, Runner
@@ -66,30 +68,32 @@ class Answers:
         self._unswept_bytes = 0
         tidy(folder)
 
-    async def answer(self, sql: str, *, key: str, wait_s: float = 0.0) -> Result:
-        """The answer to `sql`, kept under `key` (the clip's id and version).
+    async def answer(self, question: Question | str, *, key: str, wait_s: float = 0.0) -> Result:
+        """The answer to `question`, kept under `key` (the clip's id and version) and its values.
 
         When a newer answer could be had, the kept one is given at once and the run goes on
         behind; with `wait_s`, it is waited for that long first. Without a kept answer the
         first run is waited for, and its error raised.
         """
-        name = _name(key, sql)
+        asked = Question(question) if isinstance(question, str) else question
+        name = _name(key, asked)
         entry = await self._find(name)
         snapshot = self._snapshot()
         if entry is None or _age_s(entry) > STAND_IN_S:
-            return _face(await self._first(name, sql), self._snapshot(), None)
+            return _face(await self._first(name, asked), self._snapshot(), None)
         if not self._is_right(entry, snapshot):
-            entry = await self._renew(name, sql, entry, wait_s)
+            entry = await self._renew(name, asked, entry, wait_s)
             snapshot = self._snapshot()
         return _face(entry, snapshot, self._failures.get(name))
 
-    async def draft(self, sql: str) -> Result:
-        """Run `sql` now; its result is kept by nobody but the caller."""
+    async def draft(self, question: Question | str) -> Result:
+        """Run `question` now; its result is kept by nobody but the caller."""
+        asked = Question(question) if isinstance(question, str) else question
         into = self._folder / f"draft-{uuid.uuid4().hex}.arrow"
         try:
             with self._follower.hold() as snapshot:
-                ran = await self._runner.run(sql, snapshot, into)
-                schemas = _schemas(sql)
+                ran = await self._runner.run(asked, snapshot, into)
+                schemas = _schemas(asked.sql)
             label = _label(ran, into, snapshot, schemas, etag=into.stem.removeprefix("draft-"))
             # The mapping outlives the name.
             return await asyncio.to_thread(open_result, self._folder, label)
@@ -131,27 +135,27 @@ class Answers:
         moment = _moment(entry.changes, datetime.now(UTC))
         return moment == _moment(entry.changes, entry.result.ran_at)
 
-    async def _first(self, name: str, sql: str) -> Entry:
+    async def _first(self, name: str, asked: Question) -> Entry:
         failure = self._failures.get(name)
         if failure and monotonic() < failure.until:
             raise type(failure.error)(failure.error.message, hint=failure.error.hint)
-        return await asyncio.shield(self._fly(name, sql))
+        return await asyncio.shield(self._fly(name, asked))
 
-    async def _renew(self, name: str, sql: str, entry: Entry, wait_s: float) -> Entry:
+    async def _renew(self, name: str, asked: Question, entry: Entry, wait_s: float) -> Entry:
         """Let a new run begin behind; the entry to serve meanwhile."""
         failure = self._failures.get(name)
         if failure and monotonic() < failure.until:
             return entry
-        flight = self._fly(name, sql)
+        flight = self._fly(name, asked)
         if wait_s > 0:
             await asyncio.wait([flight], timeout=wait_s)
         return self._entries.get(name, entry)
 
-    def _fly(self, name: str, sql: str) -> asyncio.Task[Entry]:
+    def _fly(self, name: str, asked: Question) -> asyncio.Task[Entry]:
         """The one run of this name that may be under way."""
         flight = self._flights.get(name)
         if flight is None:
-            flight = asyncio.create_task(self._run(name, sql))
+            flight = asyncio.create_task(self._run(name, asked))
             self._flights[name] = flight
             flight.add_done_callback(lambda done: self._land(name, done))
         return flight
@@ -161,10 +165,10 @@ class Answers:
         if not flight.cancelled():
             flight.exception()  # seen: whoever waits gets it, and if nobody does, it is recorded
 
-    async def _run(self, name: str, sql: str) -> Entry:
+    async def _run(self, name: str, asked: Question) -> Entry:
         began = monotonic()
         try:
-            entry = await self._run_now(name, sql)
+            entry = await self._run_now(name, asked)
         except (Busy, NoSnapshot):
             raise  # says nothing about the query
         except TurnoutError as error:
@@ -178,12 +182,12 @@ class Answers:
         self._remember(name, entry)
         return entry
 
-    async def _run_now(self, name: str, sql: str) -> Entry:
+    async def _run_now(self, name: str, asked: Question) -> Entry:
         with self._follower.hold() as snapshot:
             into = self._folder / f"{name}-{snapshot.number}-{uuid.uuid4().hex[:8]}.arrow"
-            ran = await self._runner.run(sql, snapshot, into)
-        schemas = await asyncio.to_thread(_schemas, sql)
-        change = changes(sql)
+            ran = await self._runner.run(asked, snapshot, into)
+        schemas = await asyncio.to_thread(_schemas, asked.sql)
+        change = changes(asked.sql)
         etag = _hash(name, str(snapshot.number), _moment(change, ran.ran_at))[:24]
         label = _label(ran, into, snapshot, schemas, etag=etag, change=change)
         entry = await asyncio.to_thread(store, self._folder, name, label)
@@ -266,9 +270,15 @@ def _label(  # noqa: PLR0913 - one place where a run becomes what is remembered 
 
 
 @functools.lru_cache(maxsize=512)
-def _name(key: str, sql: str) -> str:
+def _name(key: str, asked: Question) -> str:
     """The name under which this answer is kept. The text is part of it: a key is not trusted."""
-    return _hash(key, sql)[:32]
+    return _hash(key, asked.sql, *_flat(asked.values))[:32]
+
+
+def _flat(values: Values) -> Iterator[str]:
+    """The values as texts, none of which can be taken for two."""
+    for name, (type_, text) in values:
+        yield from (name, type_, text) if isinstance(text, str) else (name, str(len(text)), *text)
 
 
 def _hash(*parts: str) -> str:

@@ -22,6 +22,7 @@ import structlog
 from turnout import config
 from turnout.clips.exchange import NeverBegan, Ran, await_ready, converse, end
 from turnout.clips.follower import Snapshot
+from turnout.clips.parameters import Question
 from turnout.clips.worker import Job
 from turnout.errors import Busy, QueryFailed, QueryTimedOut
 
@@ -92,15 +93,21 @@ class Runner:
         self._talkers.shutdown(wait=False)
 
     async def run(
-        self, sql: str, snapshot: Snapshot, into: Path, *, timeout_s: float | None = None
+        self,
+        question: Question | str,
+        snapshot: Snapshot,
+        into: Path,
+        *,
+        timeout_s: float | None = None,
     ) -> Ran:
-        """Run `sql` on `snapshot` and write its answer to `into` as an Arrow file.
+        """Run `question` on `snapshot` and write its answer to `into` as an Arrow file.
 
         `timeout_s` counts from the moment a worker takes it. Raises `QueryRefused`,
         `QueryFailed`, `QueryTimedOut`, `QueryTooLarge`, or `Busy` when too many wait.
         """
         async with self._slot():
-            job = self._job(sql, snapshot, timeout_s or self._settings.timeout_s)
+            asked = Question(question) if isinstance(question, str) else question
+            job = self._job(asked, snapshot, timeout_s or self._settings.timeout_s)
             while True:
                 child = await self._take()
                 with contextlib.suppress(NeverBegan):
@@ -123,9 +130,10 @@ class Runner:
             self._running -= 1
             self._slots.release()
 
-    def _job(self, sql: str, snapshot: Snapshot, timeout_s: float) -> Job:
+    def _job(self, question: Question, snapshot: Snapshot, timeout_s: float) -> Job:
         return Job(
-            sql=sql,
+            sql=question.sql,
+            values=dict(question.values),
             path=str(snapshot.path.absolute()),
             memory_bytes_max=self._settings.memory_bytes_max,
             threads=THREADS,

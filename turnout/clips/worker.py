@@ -12,6 +12,8 @@ import re
 import sys
 import threading
 from collections.abc import Callable
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,8 @@ class Job(msgspec.Struct, frozen=True):
     threads: int
     timeout_s: float
     rows_max: int
+    # By name: the value's type and its text, or texts.
+    values: dict[str, tuple[str, str | tuple[str, ...]]] = {}
 
 
 class Report(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -244,7 +248,7 @@ def _stream(connection: duckdb.DuckDBPyConnection, job: Job, rows_to: int) -> No
     refused = gate.refusal([(statement.type.name, statement.query) for statement in statements])
     if refused:
         raise _Refused(refused)
-    answer = _bind(connection, job.sql)
+    answer = _bind(connection, job)
     if answer is None:
         raise _Refused(gate.READS_ONLY)
     names, types = list(answer.columns), [_our_type(str(type_)) for type_ in answer.types]
@@ -257,14 +261,33 @@ def _stream(connection: duckdb.DuckDBPyConnection, job: Job, rows_to: int) -> No
     _send(reader, schema, job.rows_max, rows_to)
 
 
-def _bind(connection: duckdb.DuckDBPyConnection, sql: str) -> Any:
-    """The query, planned and not yet run."""
+def _bind(connection: duckdb.DuckDBPyConnection, job: Job) -> Any:
+    """The query with its values, planned and not yet run."""
+    values = {name: _value(*typed) for name, typed in job.values.items()}
     try:
-        return connection.sql(sql)
+        return connection.sql(job.sql, params=values) if values else connection.sql(job.sql)
     except duckdb.ProgrammingError:
         # The other way of asking also says at which line and word the mistake is.
-        connection.execute(sql)
+        connection.execute(job.sql, values or None)
         raise
+
+
+def _value(type_: str, text: str | tuple[str, ...]) -> Any:
+    """A value as the engine is to see it: never as part of the text of a query."""
+    if isinstance(text, tuple):
+        return list(text)
+    if type_ == "number":
+        return _number(text)
+    if type_ == "date":
+        return date.fromisoformat(text)
+    return text == "true" if type_ == "boolean" else text
+
+
+def _number(text: str) -> int | float | Decimal:
+    """What the same digits would be in SQL: exact, unless they have an exponent."""
+    if re.fullmatch("[+-]?[0-9]+", text):
+        return int(text)
+    return float(text) if "e" in text.lower() else Decimal(text)
 
 
 def _our_type(name: str) -> tuple[str, str]:

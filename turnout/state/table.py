@@ -125,6 +125,8 @@ link = sa.Table(
     sa.Column("token_seed", sa.LargeBinary, nullable=False),
     sa.Column("label", sa.Text, nullable=False),
     sa.Column("shows_sql", sa.Boolean, nullable=False),
+    # Values of the clip's parameters that its holder neither sees nor changes, by name.
+    sa.Column("pinned", sa.JSON, nullable=False, server_default="{}"),
     sa.Column("maker", sa.Text, nullable=False),
     sa.Column("created_at", Utc, nullable=False),
     sa.Column("expires_at", Utc),

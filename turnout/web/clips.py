@@ -9,15 +9,17 @@ from litestar import HttpMethod, Response, get, route
 from litestar.params import FromPath
 
 from turnout.clips.clip import Clip
-from turnout.errors import NotFound, TurnoutError
+from turnout.clips.result import Result
+from turnout.errors import BadRequest, NotFound, QueryFailed, TurnoutError
 from turnout.web import view as views
 from turnout.web.address import clip_address, read_clip_address
+from turnout.web.asked import Asked, answer_key, asked_of, complete, read_asked
 from turnout.web.faces import chart_response, data_response, face
 from turnout.web.notices import forget_broken
 from turnout.web.responses import status_of
 from turnout.web.view import read_view
 from turnout.web.visit import Visit, go, signed_in
-from turnout.web.waiting import NEWER_WAIT_S, answer_key
+from turnout.web.waiting import NEWER_WAIT_S
 
 READ = [HttpMethod.GET, HttpMethod.HEAD]
 KEEP = "private, no-cache"  # a browser may keep it, and asks each time whether it still holds
@@ -47,38 +49,62 @@ async def show_clip(request: Visit, address: FromPath[str]) -> Response[Any]:
     if format_:
         return await _data(request, clip, format_)
     if request.url.path != clip_address(clip):
-        return go(clip_address(clip))
+        query = request.url.query
+        return go(clip_address(clip) + (query and f"?{query}"))
     return await _page(request, clip)
 
 
 @route("/clips/{address:str}/chart.svg", http_method=READ, guards=[signed_in])
 async def show_chart(request: Visit, address: FromPath[str]) -> Response[Any]:
     """A clip's current answer as a drawing."""
-    view = read_view(request.query_params, views.CHART)
     clip = await asyncio.to_thread(find_clip, request, address)
-    result = await request.rooms.answers.answer(clip.sql, key=answer_key(clip), wait_s=NEWER_WAIT_S)
+    asked = await asked_of(request, clip)
+    view = read_view(request.query_params, views.CHART, asked.names)
+    result = await _answer(request, clip, asked)
     return await chart_response(request, clip, result, view, keep=KEEP)
 
 
 async def _page(visit: Visit, clip: Clip) -> Response[str]:
-    offset = read_view(visit.query_params, views.PAGE).offset
-    answer = await visit.waiting.ask(clip)
-    values: dict[str, Any] = {"clip": clip, "face": None, "problem": None}
+    values: dict[str, Any] = {"clip": clip, "face": None, "problem": None, "is_preparing": False}
+    try:
+        asked = await asked_of(visit, clip)
+        offset = read_view(visit.query_params, views.PAGE, asked.names).offset
+    except (BadRequest, QueryFailed) as problem:
+        values |= {"problem": problem, "asked": await _unasked(visit, clip)}
+        return visit.page("clip.html", status=status_of(problem), **values)
+    values["asked"] = asked
+    if asked.question is None:
+        return visit.page("clip.html", **values)
+    answer = await visit.waiting.ask(answer_key(clip), asked.question)
     if answer is None:
-        return visit.page("clip.html", is_preparing=True, **values)
+        return visit.page("clip.html", **values | {"is_preparing": True})
     if isinstance(answer, TurnoutError):
-        values["problem"] = answer
-        return visit.page("clip.html", status=status_of(answer), is_preparing=False, **values)
+        return visit.page("clip.html", status=status_of(answer), **values | {"problem": answer})
     if not answer.is_stale:
         await asyncio.to_thread(forget_broken, visit.rooms.state, clip)
     values["face"] = await face(answer, clip.title, offset=offset)
-    return visit.page("clip.html", is_preparing=False, **values)
+    return visit.page("clip.html", **values)
 
 
 async def _data(visit: Visit, clip: Clip, format_: str) -> Response[Any]:
-    view = read_view(visit.query_params, views.DATA.get(format_, views.PART))
-    result = await visit.rooms.answers.answer(clip.sql, key=answer_key(clip), wait_s=NEWER_WAIT_S)
+    asked = await asked_of(visit, clip)
+    view = read_view(visit.query_params, views.DATA.get(format_, views.PART), asked.names)
+    result = await _answer(visit, clip, asked)
     return await data_response(visit, clip, result, format_, view, keep=KEEP)
+
+
+async def _answer(visit: Visit, clip: Clip, asked: Asked) -> Result:
+    return await visit.rooms.answers.answer(
+        complete(asked), key=answer_key(clip), wait_s=NEWER_WAIT_S
+    )
+
+
+async def _unasked(visit: Visit, clip: Clip) -> Asked | None:
+    """The form with its defaults, beside what was wrong with the values; None when it is broken."""
+    try:
+        return await read_asked(visit, clip.sql, {}, {})
+    except TurnoutError:
+        return None
 
 
 def _find(visit: Visit, clip_id: str) -> Clip | None:

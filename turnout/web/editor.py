@@ -12,10 +12,12 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
 from turnout.clips.clip import Clip
+from turnout.clips.parameters import declared
 from turnout.clips.result import Result
 from turnout.errors import NotAllowed, TurnoutError
 from turnout.warehouse import Table, Warehouse
 from turnout.web.address import clip_address
+from turnout.web.asked import Asked, complete, read_asked
 from turnout.web.catalog import started_sql
 from turnout.web.clips import find_clip
 from turnout.web.faces import Face, face
@@ -26,6 +28,8 @@ from turnout.web.visit import Visit, go, signed_in
 DRAFT_ROWS = 200
 OWN_SCHEMA = "_turnout"
 VERSION = re.compile(r"[0-9]{1,9}")
+# What a field with a parameter's value is called in the form: this, and the parameter's name.
+VALUE = "value:"
 FIRST_SQL = "SELECT 'Hello' AS greeting, 42 AS answer"
 
 
@@ -100,22 +104,24 @@ def example_sql(tables: list[Table]) -> str:
 async def _sent(visit: Visit, clip: Clip | None) -> Response[Any]:
     """A sent form: saved and gone to the clip, or shown again with what came of it."""
     draft, is_save = _read_form(await visit.fields())
+    asked = None
     try:
         if is_save:
             return go(clip_address(await asyncio.to_thread(_save, visit, clip, draft)))
-        answer: Result | TurnoutError = await visit.rooms.answers.draft(draft.sql)
+        asked = await read_asked(visit, draft.sql, await visit.texts(VALUE), {})
+        answer: Result | TurnoutError = await visit.rooms.answers.draft(complete(asked))
     except TurnoutError as error:
         answer = error
     tables = await asyncio.to_thread(_tables, visit.rooms.warehouse)
     if isinstance(answer, TurnoutError):
-        return _form(visit, clip, draft, tables, problem=answer)
-    return _form(
-        visit, clip, draft, tables, shown=await face(answer, draft.title, limit=DRAFT_ROWS)
-    )
+        return _form(visit, clip, draft, tables, asked=asked, problem=answer)
+    shown = await face(answer, draft.title, limit=DRAFT_ROWS)
+    return _form(visit, clip, draft, tables, asked=asked, shown=shown)
 
 
 def _save(visit: Visit, clip: Clip | None, draft: Draft) -> Clip:
     clips, author = visit.rooms.clips, visit.user.name
+    declared(draft.sql)  # what nobody could choose is not kept
     if clip is None:
         return clips.create(
             draft.title, draft.sql, description=draft.description, author=author, now=visit.now
@@ -153,6 +159,7 @@ def _form(  # noqa: PLR0913  the parts of one page
     draft: Draft,
     tables: list[Table],
     *,
+    asked: Asked | None = None,
     shown: Face | None = None,
     problem: TurnoutError | None = None,
 ) -> Response[str]:
@@ -164,6 +171,7 @@ def _form(  # noqa: PLR0913  the parts of one page
         # After a conflict the form is based on the newest version: saving again is a decision.
         version=clip.version if clip else 0,
         schemas=_by_schema(tables),
+        asked=asked,
         face=shown,
         problem=problem,
     )

@@ -9,6 +9,7 @@ from litestar import Response, get
 
 from turnout.clips.clip import Clip
 from turnout.errors import TurnoutError
+from turnout.web.asked import answer_key, read_asked
 from turnout.web.faces import CARD_ROWS, Face, face
 from turnout.web.notices import forget_broken, notices
 from turnout.web.status import read_status
@@ -19,11 +20,15 @@ CARDS_MAX = 24
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """One pinned clip: its face, or why it has none, or neither while it is being prepared."""
+    """One pinned clip: its face, or why it has none, or neither while it is being prepared.
+
+    `needs` names what a reader has to choose first.
+    """
 
     clip: Clip
     face: Face | None = None
     problem: str | None = None
+    needs: str = ""
 
 
 @get("/", guards=[signed_in])
@@ -44,12 +49,18 @@ async def show_home(request: Visit) -> Response[str]:
         clips_count=len(clips),
         freshness=freshness,
         notices=told,
-        is_preparing=any(card.face is None and card.problem is None for card in cards),
+        is_preparing=any(not (card.face or card.problem or card.needs) for card in cards),
     )
 
 
 async def _card(visit: Visit, clip: Clip) -> Card:
-    answer = await visit.waiting.ask(clip)
+    try:
+        asked = await read_asked(visit, clip.sql, {}, {})
+    except TurnoutError as error:
+        return Card(clip, problem=error.message)
+    if asked.question is None:
+        return Card(clip, needs=", ".join(each.label for each in asked.picked.missing))
+    answer = await visit.waiting.ask(answer_key(clip), asked.question)
     if answer is None:
         return Card(clip)
     if isinstance(answer, TurnoutError):

@@ -8,6 +8,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from turnout.clips.formats import FORMATS
+from turnout.clips.period import WORDS
 from turnout.web import address, words
 from turnout.web.assets import asset_address
 from turnout.web.cells import table_head, table_rows
@@ -38,6 +39,7 @@ class Pages:
         self._environment.globals.update(
             asset=asset_address,
             formats=list(FORMATS.values()),
+            periods=WORDS,
             clip_address=address.clip_address,
             link_address=address.link_address,
             table_head=table_head,

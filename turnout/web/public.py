@@ -18,11 +18,12 @@ from turnout.clips.result import Result
 from turnout.errors import NotFound, QueryFailed, QueryRefused, TurnoutError
 from turnout.web import view as views
 from turnout.web.address import read_link_address
+from turnout.web.asked import Asked, answer_key, asked_of, complete
 from turnout.web.faces import chart_response, data_response, face
 from turnout.web.notices import tell_broken
 from turnout.web.view import read_view
 from turnout.web.visit import Visit
-from turnout.web.waiting import NEWER_WAIT_S, answer_key
+from turnout.web.waiting import NEWER_WAIT_S
 
 READ = [HttpMethod.GET, HttpMethod.HEAD]
 KEEP_S = 30
@@ -34,18 +35,19 @@ async def show_link(request: Visit, address: FromPath[str]) -> Response[Any]:
     """The shared clip's current answer: a page, or the data the suffix asks for."""
     link, clip, token, format_ = _open(request, address)
     if format_:
-        return await _data(request, clip, format_)
+        return await _data(request, link, clip, format_)
     return await _page(request, link, clip, token)
 
 
 @route("/s/{address:str}/chart.svg", http_method=READ)
 async def show_link_chart(request: Visit, address: FromPath[str]) -> Response[Any]:
     """The shared clip's current answer as a drawing."""
-    _, clip, _, format_ = _open(request, address)
+    link, clip, _, format_ = _open(request, address)
     if format_:
         raise NotFound
-    view = read_view(request.query_params, views.CHART)
-    result = await _answer(request, clip)
+    asked = await _asked(request, link, clip)
+    view = read_view(request.query_params, views.CHART, asked.names)
+    result = await _answer(request, clip, asked)
     return await chart_response(request, clip, result, view, keep=KEEP)
 
 
@@ -64,28 +66,40 @@ def _open(visit: Visit, address: str) -> tuple[Link, Clip, str, str]:
 
 
 async def _page(visit: Visit, link: Link, clip: Clip, token: str) -> Response[str]:
-    offset = read_view(visit.query_params, views.PAGE).offset
-    answer = await visit.waiting.ask(clip)
     values: dict[str, Any] = {"clip": clip, "link": link, "token": token, "face": None}
+    asked = await _asked(visit, link, clip)
+    offset = read_view(visit.query_params, views.PAGE, asked.names).offset
+    values |= {"asked": asked, "is_preparing": False}
+    if asked.question is None:
+        return visit.reader_page("shared.html", **values)
+    answer = await visit.waiting.ask(answer_key(clip), asked.question)
     if answer is None:
-        return visit.reader_page("shared.html", is_preparing=True, **values)
+        return visit.reader_page("shared.html", **values | {"is_preparing": True})
     if isinstance(answer, TurnoutError):
         raise await _told(visit, clip, answer)
     await _note(visit, clip, answer)
     values["face"] = await face(answer, clip.title, offset=offset)
-    return visit.reader_page("shared.html", keep_s=KEEP_S, is_preparing=False, **values)
+    return visit.reader_page("shared.html", keep_s=KEEP_S, **values)
 
 
-async def _data(visit: Visit, clip: Clip, format_: str) -> Response[Any]:
-    view = read_view(visit.query_params, views.DATA.get(format_, views.PART))
-    result = await _answer(visit, clip)
+async def _data(visit: Visit, link: Link, clip: Clip, format_: str) -> Response[Any]:
+    asked = await _asked(visit, link, clip)
+    view = read_view(visit.query_params, views.DATA.get(format_, views.PART), asked.names)
+    result = await _answer(visit, clip, asked)
     return await data_response(visit, clip, result, format_, view, keep=KEEP)
 
 
-async def _answer(visit: Visit, clip: Clip) -> Result:
+async def _asked(visit: Visit, link: Link, clip: Clip) -> Asked:
+    try:
+        return await asked_of(visit, clip, link.pinned)
+    except QueryFailed as error:
+        raise await _told(visit, clip, error) from None
+
+
+async def _answer(visit: Visit, clip: Clip, asked: Asked) -> Result:
     try:
         result = await visit.rooms.answers.answer(
-            clip.sql, key=answer_key(clip), wait_s=NEWER_WAIT_S
+            complete(asked), key=answer_key(clip), wait_s=NEWER_WAIT_S
         )
     except TurnoutError as error:
         raise await _told(visit, clip, error) from None

@@ -11,8 +11,9 @@ from litestar.params import FromPath
 
 from turnout.access.links import Link
 from turnout.clips.clip import Clip
-from turnout.errors import BadRequest, NotFound
+from turnout.errors import BadRequest, NotFound, TurnoutError
 from turnout.web.address import clip_address, link_address
+from turnout.web.asked import check_pins, offered
 from turnout.web.clips import find_clip
 from turnout.web.visit import Visit, go, signed_in
 
@@ -25,6 +26,8 @@ EXPIRIES: dict[str, timedelta | None] = {
     "never": None,
 }
 EXPIRY_DEFAULT = "90"
+# What a field that fixes a parameter is called in the form: this, and the parameter's name.
+PIN = "pin:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +47,18 @@ async def show_share(request: Visit, address: FromPath[str]) -> Response[str]:
     """A clip's links, and the form for a new one."""
     clip = await asyncio.to_thread(find_clip, request, address)
     links = await asyncio.to_thread(_links, request, clip)
+    try:
+        asked, problem = await offered(request, clip), None
+    except TurnoutError as error:
+        asked, problem = None, error
     return request.page(
-        "share.html", clip=clip, links=links, expiries=list(EXPIRIES), expiry=EXPIRY_DEFAULT
+        "share.html",
+        clip=clip,
+        links=links,
+        asked=asked,
+        problem=problem,
+        expiries=list(EXPIRIES),
+        expiry=EXPIRY_DEFAULT,
     )
 
 
@@ -58,12 +71,15 @@ async def create_link(request: Visit, address: FromPath[str]) -> Response[None]:
     if expiry not in EXPIRIES:
         raise BadRequest(f"A link cannot expire after '{expiry[:20]}'.")
     valid = EXPIRIES[expiry]
+    pins = await request.texts(PIN)
+    await check_pins(request, clip, pins)
     await asyncio.to_thread(
         request.rooms.links.create,
         clip.id,
         request.user.name,
         label=fields.get("label", ""),
         shows_sql=fields.get("shows_sql") == "1",
+        pinned=pins,
         expires_at=request.now + valid if valid else None,
         now=request.now,
     )

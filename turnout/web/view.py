@@ -17,8 +17,8 @@ YES = {"1": True, "0": False}
 
 PAGE = frozenset({"_offset"})
 PART = frozenset({"_limit", "_offset"})
-CHART = frozenset({"theme", "size"})
-PICTURE = frozenset({"theme"})
+CHART = frozenset({"_theme", "_size"})
+PICTURE = frozenset({"_theme"})
 DATA = {
     "csv": PART | {"_raw", "_bom", "_header"},
     "json": PART | {"_shape"},
@@ -45,18 +45,24 @@ class View:
         return " ".join(f"{field.name}={getattr(self, field.name)}" for field in fields(self))
 
 
-def read_view(query: MultiDict[str], known: frozenset[str]) -> View:
-    """The view asked for; `BadRequest` names what is unknown, repeated or not understood."""
-    unknown = sorted(set(query) - known)
+def read_view(
+    query: MultiDict[str], known: frozenset[str], others: frozenset[str] = frozenset()
+) -> View:
+    """The view asked for; `BadRequest` names what is unknown, repeated or not understood.
+
+    `others` are names that somebody else reads: a clip's parameters.
+    """
+    unknown = sorted(set(query) - known - others)
     if unknown:
         raise BadRequest(
             f"Nothing here is called '{unknown[0][:60]}'.",
-            hint=f"After the question mark this address knows: {', '.join(sorted(known))}.",
+            hint=f"This address knows: {', '.join(sorted(known | others))}.",
         )
-    for name in query:
+    asked = sorted(set(query) - others)
+    for name in asked:
         if len(query.getall(name)) > 1:
             raise BadRequest(f"'{name}' is given more than once.")
-    return View(**{name.lstrip("_"): _READERS[name](name, value) for name, value in query.items()})
+    return View(**{name.lstrip("_"): _READERS[name](name, query[name]) for name in asked})
 
 
 def read_number(name: str, value: str) -> int:
@@ -90,6 +96,6 @@ _READERS: dict[str, Callable[[str, str], Any]] = {
     "_raw": _yes,
     "_bom": _yes,
     "_header": _yes,
-    "theme": _one_of("light", "dark"),
-    "size": _one_of("wide", "narrow", "card"),
+    "_theme": _one_of("light", "dark"),
+    "_size": _one_of("wide", "narrow", "card"),
 }

@@ -63,6 +63,16 @@ class Visit(Request[Person, Any, State]):
         form = await self.form()
         return {name: value for name, value in form.items() if isinstance(value, str)}
 
+    async def texts(self, prefix: str) -> dict[str, tuple[str, ...]]:
+        """The fields whose names begin with `prefix`, by the rest of it; empty ones left out."""
+        form = await self.form()
+        found: dict[str, tuple[str, ...]] = {}
+        for name in dict.fromkeys(form.keys()):
+            texts = [text for text in form.getall(name) if isinstance(text, str) and text.strip()]
+            if name.startswith(prefix) and texts:
+                found[name.removeprefix(prefix)] = tuple(texts)
+        return found
+
     def page(self, template: str, *, status: int = HTTP_200_OK, **values: Any) -> Response[str]:
         """A page of the site itself. Nothing in between may keep it."""
         values.setdefault("form_token", form_token.make(self.app.state.secret, self.browser))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 from turnout.clips.cache import Answers
-from turnout.clips.clip import Clip
+from turnout.clips.parameters import Question
 from turnout.clips.result import Result
 from turnout.errors import NoSnapshot, TurnoutError
 
@@ -19,21 +19,21 @@ NEWER_WAIT_S = 1.0
 
 
 class Waiting:
-    """The runs that pages have asked for, by clip and version."""
+    """The runs that pages have asked for, by clip, version and values."""
 
     def __init__(self, answers: Answers, patience_s: float = PATIENCE_S) -> None:
         self._answers = answers
         self._patience_s = patience_s
-        self._runs: dict[str, asyncio.Task[Result]] = {}
+        self._runs: dict[tuple[str, Question], asyncio.Task[Result]] = {}
 
-    async def ask(self, clip: Clip) -> Result | TurnoutError | None:
+    async def ask(self, key: str, question: Question) -> Result | TurnoutError | None:
         """The answer, the reason why there is none, or None while it is still being prepared."""
-        key = answer_key(clip)
-        run = self._runs.get(key)
+        asked = (key, question)
+        run = self._runs.get(asked)
         if run is None:
-            run = asyncio.create_task(self._answers.answer(clip.sql, key=key, wait_s=NEWER_WAIT_S))
-            self._runs[key] = run
-            run.add_done_callback(lambda run: self._forget(key, run))
+            run = asyncio.create_task(self._answers.answer(question, key=key, wait_s=NEWER_WAIT_S))
+            self._runs[asked] = run
+            run.add_done_callback(lambda run: self._forget(asked, run))
         done, _ = await asyncio.wait([run], timeout=self._patience_s)
         if not done:
             return None
@@ -51,12 +51,7 @@ class Waiting:
             run.cancel()
         await asyncio.gather(*runs, return_exceptions=True)
 
-    def _forget(self, key: str, run: asyncio.Task[Result]) -> None:
-        self._runs.pop(key, None)
+    def _forget(self, asked: tuple[str, Question], run: asyncio.Task[Result]) -> None:
+        self._runs.pop(asked, None)
         if not run.cancelled():
             run.exception()  # seen: nobody may be left who waits for it
-
-
-def answer_key(clip: Clip) -> str:
-    """What an answer is kept under: one version of one clip."""
-    return f"{clip.id}-{clip.version}"
