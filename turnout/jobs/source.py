@@ -44,7 +44,7 @@ class SourceCopy:
     ) -> None:
         self.name = name
         self.source = source
-        self._warehouse = warehouse
+        self.warehouse = warehouse
         self._follower = follower
         self._secret = secret
         self._suppressed = suppressed
@@ -121,7 +121,7 @@ class SourceCopy:
         return sync.copy(
             self.name,
             source,
-            self._warehouse,
+            self.warehouse,
             secret=self._secret,
             suppressed=self._suppressed,
             progress=tell,
@@ -137,9 +137,10 @@ class SourceCopy:
         self._standing = replace(before, progress=at, table_began_at=began_at)
 
     def _note_success(self, run: sync.Run) -> None:
-        self._standing = Standing()
+        self._standing = Standing(copied_at=self._now())
         self._follower.note(self.source.schema, run.as_of)
-        meters.COPIES.add(self.name, "done")
+        meters.COPIES.add(self.name, "partly" if run.problems else "done")
+        meters.SOURCE_LAG_SECONDS.set(run.lag_s, self.name)
         meters.COPIED_ROWS.add(self.name, amount=run.rows)
         meters.COPY_SECONDS.observe((run.finished_at - run.started_at).total_seconds())
         log.info("copied", source=self.name, rows=run.rows)
@@ -149,10 +150,13 @@ class SourceCopy:
         if isinstance(error, Stopped):
             self._standing = replace(before, began_at=None, progress=None)
             return
+        tries = before.tries + 1
         self._standing = Standing(
-            tries=before.tries + 1,
+            tries=tries,
             problem=str(error) if isinstance(error, TurnoutError) else FAILED_INSIDE,
             failed_at=before.failed_at or self._now(),
+            needs_somebody=not isinstance(error, SourceUnavailable) or tries > self.source.retries,
+            copied_at=before.copied_at,
         )
         meters.COPIES.add(self.name, _outcome(error))
 

@@ -49,6 +49,7 @@ def jobs_of(
         Job("publish", PUBLISH_EVERY_S, lambda: _publish(follower)),
         Job("requests", REQUESTS_EVERY_S, desk.answer_all),
         Job("retire", RETIRE_EVERY_S, lambda: _retire(config, loader, turns)),
+        Job("watch", WATCH_EVERY_S, lambda: watch_all(watches, now=datetime.now(UTC))),
         *(
             Job(f"sync {copy.name}", copy.source.every_s, copy.run)
             for copy in copies

@@ -177,7 +177,8 @@ def record_failure(
         rows=0,
         lost_values=0,
         error=str(error),
-        details=None,
+        # For whoever acts on what went wrong: a sentence is for people.
+        details=json.dumps([{"family": type(error).__name__}]),
         bytes=0,
         duration_s=(finished_at - started_at).total_seconds(),
         lag_s=None,

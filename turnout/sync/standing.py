@@ -13,7 +13,8 @@ class Standing:
     """One source, now. `began_at` is there while a copy runs, `next_at` while none does.
 
     `tries` counts the failed tries since the last copy that succeeded; `problem` says why the
-    last one failed, and `failed_at` since when nothing succeeded.
+    last one failed, and `failed_at` since when nothing succeeded. `needs_somebody` says that
+    trying again will not help by itself. `copied_at` is when this process last succeeded.
     """
 
     began_at: datetime | None = None
@@ -23,6 +24,8 @@ class Standing:
     tries: int = 0
     problem: str | None = None
     failed_at: datetime | None = None
+    needs_somebody: bool = False
+    copied_at: datetime | None = None
 
     def rows_per_s(self, now: datetime) -> float | None:
         """How fast the table under way is read; None at its beginning."""
