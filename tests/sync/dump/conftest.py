@@ -105,11 +105,11 @@ def selected(name: str, *columns: str, schema: str = "public", **settings: Any) 
 
 
 def read(
-    files: Path | Sequence[Path], table: SelectedTable, **options: Any
+    files: Path | Sequence[Path], chosen: SelectedTable, **options: Any
 ) -> tuple[pa.Table, dict[str, int]]:
     """One table's rows, and what was lost of them. A problem fails the test."""
     paths = [files] if isinstance(files, Path) else files
-    with Dump(paths, **options).snapshot([table]) as snapshot:
+    with Dump(paths, **options).snapshot([chosen]) as snapshot:
         assert not snapshot.problems
         rows = snapshot.rows(snapshot.tables[0])
         return pa.Table.from_batches(list(rows), rows.schema), rows.lost
