@@ -31,7 +31,7 @@ async def send_json(request: Visit) -> Response[bytes]:
 async def send_csv(request: Visit) -> Response[bytes]:
     """A line for each column, for an auditor's table."""
     report = await asyncio.to_thread(_report, request)
-    return _file(as_csv(report).encode(), "text/csv; charset=utf-8", "csv")
+    return _file(as_csv(report).encode(), "text/csv", "csv")
 
 
 def _report(visit: Visit) -> Report:
