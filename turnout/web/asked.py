@@ -60,9 +60,8 @@ async def read_asked(visit: Visit, sql: str, given: Texts, pinned: Texts) -> Ask
     options = {each.name: await _options(visit, each) for each in parameters if each.clip}
     texts = {**picked.texts, **{name: tuple(value) for name, value in pinned.items()}}
     full = replace(picked, texts=texts, options=options)
+    _check_pins(visit, sql, parameters, pinned, full)
     posed = None if full.missing else question(sql, parameters, full, today=visit.now.date())
-    if posed is not None:
-        _check_pinned(parameters, pinned, posed)
     told = [(name, text) for name, texts in given.items() for text in texts if text]
     return Asked(free, full, posed, urlencode(told))
 
@@ -79,11 +78,10 @@ async def check_pins(visit: Visit, clip: Clip, pins: Texts) -> None:
     everything = await offered(visit, clip)
     if unknown := sorted(set(pins) - everything.names):
         raise BadRequest(f"This clip has no parameter '{unknown[0][:60]}'.")
-    pinned = tuple(each for each in everything.parameters if each.name in pins)
     texts = {name: tuple(value) for name, value in pins.items()}
     picked = replace(everything.picked, texts=texts, missing=())
-    posed = question(clip.sql, pinned, picked, today=visit.now.date())
-    _check_pinned(pinned, pins, posed)
+    pinned = tuple(each for each in everything.parameters if each.name in pins)
+    question(clip.sql, pinned, picked, today=visit.now.date())
 
 
 def complete(asked: Asked) -> Question:
@@ -96,12 +94,21 @@ def complete(asked: Asked) -> Question:
     return asked.question
 
 
-def _check_pinned(parameters: Sequence[Parameter], pinned: Texts, posed: Question) -> None:
+def _check_pins(
+    visit: Visit, sql: str, parameters: Sequence[Parameter], pins: Texts, picked: Chosen
+) -> None:
+    """Raise `QueryFailed` when a pinned value has no place any more, or no longer fits it."""
+    pinned = tuple(parameter for parameter in parameters if parameter.name in pins)
+    try:
+        posed = question(sql, pinned, replace(picked, missing=()), today=visit.now.date())
+    except BadRequest as error:
+        # What may be chosen instead is nothing for whoever holds the link.
+        raise QueryFailed(f"A value that the link fixes does not fit: {error.message}") from None
     bound = {name for name, _ in posed.values}
-    places = {parameter.name: set(parameter.places) for parameter in parameters}
-    for name in pinned:
-        if not places.get(name, set()) or not places[name] <= bound:
-            raise QueryFailed(f"The query no longer uses '{name}', which this link fixes.")
+    places = {parameter.name: set(parameter.places) for parameter in pinned}
+    for name in pins:
+        if not places.get(name) or not places[name] <= bound:
+            raise QueryFailed(f"The query no longer uses '{name}', which the link fixes.")
 
 
 async def _options(visit: Visit, parameter: Parameter) -> tuple[str, ...]:
