@@ -20,6 +20,7 @@ from granian.server.embed import Server
 
 from turnout import config
 from turnout.access.keys import WriteKey
+from turnout.events.door import pace
 from turnout.events.door.collector import Collector
 from turnout.events.journal.journal import Journal
 from turnout.events.journal.seen import Seen
@@ -70,6 +71,7 @@ async def serve(kind: str, port: int, folder: Path) -> None:
         log_enabled=False,
     )
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, server.stop)
+    pace.quicken()
     await server.serve()
 
 

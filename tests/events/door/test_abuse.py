@@ -101,8 +101,8 @@ def test_a_packed_body_takes_little_room_until_all_of_it_is_there() -> None:
     packed = gzip.compress(b" " * 4_000_000)[:-8]
 
     async def scene() -> None:
-        reading = asyncio.create_task(
-            Request(scope(content_encoding="gzip"), Waiting(packed)).body(4_194_304)
+        reading = asyncio.ensure_future(
+            Request(scope(content_encoding="gzip"), Waiting(packed)).reading(4_194_304)
         )
         for _ in range(10):
             await asyncio.sleep(0)

@@ -68,7 +68,7 @@ def test_a_table_is_a_set(
     table = Slots.create(tmp_path_factory.mktemp("table") / "1.seen", 8, NOW_MS)
     model = {(value & slots.TAG or 1, (value >> 64) % 8) for value in added}
     for value in added:
-        table.add(value)
+        table.add([value])
     for value in added:
         assert slots.has([(table.slots, table.count)], value)
     # Neighbours may share a run; another tag is never taken for one of them.
@@ -81,7 +81,7 @@ def test_a_table_is_a_set(
 def test_a_full_table_neither_hangs_nor_invents(tmp_path: Path) -> None:
     table = Slots.create(tmp_path / "1.seen", 100, NOW_MS)
     for value in range(1_000):
-        table.add(value << 64 | (value + 1))
+        table.add([value << 64 | (value + 1)])
     asked = [(table.slots, table.count)]
     kept = sum(slots.has(asked, value << 64 | (value + 1)) for value in range(1_000))
     assert 100 <= kept <= 100 + slots.REACH

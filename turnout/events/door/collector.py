@@ -118,10 +118,13 @@ class Collector:
         request = Request(scope, exchange, self._trusted)
         self._in_flight += 1
         try:
-            reply = await self._answer(request)
-            origin = request.header("origin")
-            if origin is not None:
-                reply = reply.for_origin(origin)
+            found = route.find(scope.path)
+            if found.takes_events and scope.method == "POST":
+                reply = await self._answer_events(found, request)
+            else:
+                reply = await self._answer(found, request)
+            if request.origin is not None:
+                reply = reply.for_origin(request.origin)
             if self._is_leaving:
                 self._was_asked = True
                 reply = reply.closing()
@@ -134,11 +137,8 @@ class Collector:
             self._in_flight -= 1
             self._note_idle()
 
-    async def _answer(self, request: Request) -> Answer:
-        found = route.find(request.scope.path)
+    async def _answer(self, found: Route, request: Request) -> Answer:
         method = request.scope.method
-        if method == "POST" and found.takes_events:
-            return await self._answer_events(found, request)
         if method == "OPTIONS":
             return answer.preflight(request.header("access-control-request-headers") or "")
         await self._patience.wait(request.discard())
@@ -150,7 +150,10 @@ class Collector:
 
     async def _answer_events(self, found: Route, request: Request) -> Answer:
         try:
-            reply = await self._patiently(self._take, found, request)
+            try:
+                reply = await self._take(found, request)
+            except UnknownKey as error:
+                reply = await self._take_late(self._take, found, request, error)
         except TurnoutError as error:
             await self._patience.wait(request.discard())
             reply = answer.for_error(error)
@@ -165,15 +168,16 @@ class Collector:
             meters.RETRIES.add()
         return reply
 
-    async def _patiently(
-        self, take: Callable[[Route, Request], Awaitable[Answer]], found: Route, request: Request
+    async def _take_late(
+        self,
+        take: Callable[[Route, Request], Awaitable[Answer]],
+        found: Route,
+        request: Request,
+        refusal: UnknownKey,
     ) -> Answer:
-        """Take the events of a key made this moment as well."""
-        try:
-            return await take(found, request)
-        except UnknownKey as error:
-            if not await self.strangers.are_late(error.key):
-                raise
+        """Take the events of a key made this moment as well; raises `refusal` for all others."""
+        if not await self.strangers.are_late(refusal.key):
+            raise refusal
         try:
             return await take(found, request)
         except UnknownKey as error:
@@ -185,13 +189,32 @@ class Collector:
         self._check_ready()
         # A stranger's body is not worth reading.
         named = self._register.named(request.header("authorization"))
-        raw = await self._patience.wait(request.body(self._body_bytes_max))
+        raw = request.raw
+        if raw is None:
+            raw = request.raw = await self._patience.wait(request.reading(self._body_bytes_max))
         if found.kind is Kind.BATCH:
             judged = self._judge_batch(request, raw, named)
+        elif named is not None and await self._take_plain(request, raw, found.name, named):
+            return answer.SUCCESS
         else:
             judged = self._judge_single(request, raw, found.name, named)
         await self._keep(judged)
         return _outcome(found, request, judged)
+
+    async def _take_plain(
+        self, request: Request, raw: bytes, type_: str, admission: Admission
+    ) -> bool:
+        """Take a single event as nearly all are in the shortest way, if it is one."""
+        raw = message.on_one_line(raw)
+        sender = admission.sender
+        arrival = Arrival(sender, *self._clock.now())
+        taken = message.take_single(raw, type_, arrival, self._limits, self._seen)
+        if taken is None:
+            return False
+        admission.enter(request.origin)
+        await self._journal.append((taken.line,), taken.fingerprints)
+        self._count.add(sender.source, 1)
+        return True
 
     def _judge_batch(self, request: Request, raw: bytes, named: Admission | None) -> Judged:
         batch = message.parse_batch(raw)
@@ -213,7 +236,7 @@ class Collector:
         return self._register.of(in_body, query.get("writeKey"))
 
     def _arrival(self, request: Request, admission: Admission) -> Arrival:
-        admission.enter(request.header("origin"))
+        admission.enter(request.origin)
         return Arrival(admission.sender, *self._clock.now(), request)
 
     async def _keep(self, judged: Judged) -> None:
@@ -235,7 +258,10 @@ class Collector:
     async def _answer_pixel(self, found: Route, request: Request) -> Answer:
         """The image comes back whatever becomes of the event: nobody reads anything else."""
         try:
-            await self._patiently(self._take_pixel, found, request)
+            try:
+                await self._take_pixel(found, request)
+            except UnknownKey as error:
+                await self._take_late(self._take_pixel, found, request, error)
         except TurnoutError as error:
             meters.REQUESTS.add(str(answer.for_error(error).status))
         return answer.PIXEL

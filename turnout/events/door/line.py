@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -100,7 +100,7 @@ class Arrival(Struct, frozen=True, gc=False):
 class LineMaker:
     """Makes the lines of one request."""
 
-    __slots__ = ("_always", "_arrival", "_ip", "_middle", "_short", "_tails", "_under")
+    __slots__ = ("_arrival", "_ip", "_sent_at", "_tails", "_under", "keeps_bytes")
 
     def __init__(self, arrival: Arrival, sent_at: Any, under: Mapping[str, Raw]) -> None:
         """`sent_at` is the envelope's; anything but text is as good as absent.
@@ -109,14 +109,12 @@ class LineMaker:
         """
         sender = arrival.sender
         self._arrival = arrival
+        self._sent_at = sent_at
         self._under = under
         self._ip = sender.ip
-        self._always = sender.is_personal or bool(under)
+        # Whether an event may be stored as it was sent, if nothing in it asks for more.
+        self.keeps_bytes = not (sender.is_personal or under)
         self._tails: dict[str, bytes] = {}
-        self._short = b'%b,"received_at":"%b"' % (sender.place, arrival.received_at)
-        is_time = isinstance(sent_at, str) and len(sent_at) <= TIME_CHARS_MAX
-        sent = encode(sent_at) if is_time else b"null"
-        self._middle = b'%b,"sent_at":%b' % (self._short, sent)
 
     def id_of(self, message_id: Id) -> str:
         """The id an event goes by: its own, or a new one."""
@@ -124,17 +122,23 @@ class LineMaker:
 
     def accepted(self, raw: bytes, event: Event, id_: str, type_: str) -> bytes:
         """The line of an event that is to be stored."""
-        if self._always or self._is_touched(event):
+        if not self.keeps_bytes or self._is_touched(event):
             raw = self._changed(raw, event)
-        tail = self._tails.get(type_)
-        if tail is None:
-            tail = b',"type":"%b",%b,"event":' % (type_.encode(), self._middle)
-            self._tails[type_] = tail
-        return b'{"id":%b%b%b}\n' % (encode(id_), tail, raw)
+        return b'{"id":%b%b%b}\n' % (encode(id_), self._tail(type_), raw)
+
+    def all_plain(
+        self, raws: Sequence[bytes], ids: Sequence[str], types: Sequence[str]
+    ) -> list[bytes]:
+        """The lines of events that are stored as they were sent."""
+        tails = {type_: self._tail(type_) for type_ in set(types)}
+        return [
+            b'{"id":%b%b%b}\n' % (encode(id_), tails[type_], raw)
+            for raw, id_, type_ in zip(raws, ids, types, strict=True)
+        ]
 
     def duplicate(self, id_: str) -> bytes:
         """The line of an event that is in the journal already."""
-        return b'{"id":%b,%b,"duplicate":true}\n' % (encode(id_), self._short)
+        return b'{"id":%b,%b,"duplicate":true}\n' % (encode(id_), self._place)
 
     def refused(self, raw: bytes, message_id: Id, reason: str) -> bytes:
         """The line of an event that is only to be counted, with its head and the reason."""
@@ -143,7 +147,27 @@ class LineMaker:
             head = ADDRESS.sub(rb'\1""', head)
         text = head[:HEAD_BYTES_MAX].decode(errors="ignore")
         verdict = encode({"reason": reason, "head": text})[1:]
-        return b'{"id":%b,%b,%b\n' % (encode(self.id_of(message_id)), self._middle, verdict)
+        return b'{"id":%b,%b,%b\n' % (encode(self.id_of(message_id)), self._times, verdict)
+
+    @property
+    def _place(self) -> bytes:
+        """Where events belong, and when they came."""
+        return b'%b,"received_at":"%b"' % (self._arrival.sender.place, self._arrival.received_at)
+
+    @property
+    def _times(self) -> bytes:
+        """The same, and when they were sent."""
+        sent_at = self._sent_at
+        is_time = isinstance(sent_at, str) and len(sent_at) <= TIME_CHARS_MAX
+        return b'%b,"sent_at":%b' % (self._place, encode(sent_at) if is_time else b"null")
+
+    def _tail(self, type_: str) -> bytes:
+        """What follows the id in each line of this type, up to the event."""
+        tail = self._tails.get(type_)
+        if tail is None:
+            tail = b',"type":"%b",%b,"event":' % (type_.encode(), self._times)
+            self._tails[type_] = tail
+        return tail
 
     def _is_touched(self, event: Event) -> bool:
         """Whether something in this event is not for storage, or is to be filled in."""
@@ -188,6 +212,18 @@ class LineMaker:
             context["ip"] = kept
         if context or given is not None:
             members["context"] = context
+
+
+def line_of(raw: bytes, id_: str, type_: str, arrival: Arrival, sent_at: str | None) -> bytes:
+    """The line of an event that came by itself and is stored as it was sent."""
+    return b'{"id":%b,"type":"%b",%b,"received_at":"%b","sent_at":%b,"event":%b}\n' % (
+        encode(id_),
+        type_.encode(),
+        arrival.sender.place,
+        arrival.received_at,
+        encode(sent_at),
+        raw,
+    )
 
 
 def _laid_over(under: Any, over: Any) -> Any:

@@ -16,9 +16,9 @@ from msgspec import Raw, Struct
 
 from turnout.errors import BadRequest, BodyTooLarge
 from turnout.events.door import event as events
-from turnout.events.door import wire
+from turnout.events.door import plain, wire
 from turnout.events.door.event import Event, Id
-from turnout.events.door.line import Arrival, LineMaker
+from turnout.events.door.line import Arrival, LineMaker, line_of
 
 DEPTH_MAX = 64
 PROPERTIES_MAX = 10_000
@@ -68,12 +68,32 @@ class Index(Protocol):
         """Those whose events are in the journal."""
 
 
+class Taken(Struct, frozen=True, gc=False):
+    """One event that needs no more than to be written down."""
+
+    line: bytes
+    fingerprints: list[int]
+
+
 class Judged:
     """A request's events, judged one by one.
 
     `refused` has (index, message id, reason code). `fingerprints` are those of what was accepted,
     for the index once the lines are durable.
     """
+
+    __slots__ = (
+        "_accepted",
+        "_arrival",
+        "_ids",
+        "_limits",
+        "_maker",
+        "_set_aside",
+        "_small_bytes",
+        "duplicates",
+        "fingerprints",
+        "refused",
+    )
 
     def __init__(
         self,
@@ -92,8 +112,7 @@ class Judged:
         self._arrival = arrival
         self._maker = LineMaker(arrival, sent_at, under)
         self._limits = limits
-        # Up to this size an event has not too many of anything.
-        self._small_bytes = min(limits.event_bytes_max, PROPERTIES_MAX * MEMBER_BYTES_MIN)
+        self._small_bytes = small_bytes(limits)
 
     @property
     def lines(self) -> list[bytes]:
@@ -126,6 +145,18 @@ class Judged:
         self._ids.append(id_)
         self._accepted.append(self._maker.accepted(raw, event, id_, type_))
 
+    def take_plain(self, raws: Sequence[bytes]) -> bool:
+        """Add the lines of a whole batch, if each of its events can be stored as it is."""
+        if not self._maker.keeps_bytes:
+            return False
+        found = plain.parse_all(raws, bytes_max=self._small_bytes, openings_max=DEPTH_MAX)
+        if found is None:
+            return False
+        self._ids = [event.message_id.strip() for event in found]
+        types = [event.type for event in found]
+        self._accepted = self._maker.all_plain(raws, self._ids, types)
+        return True
+
     def refuse(self, raw: bytes, message_id: Id, reason: str) -> None:
         """Add the line of an event that cannot be stored."""
         self.refused.append((len(self._ids) + len(self.refused), message_id, reason))
@@ -135,7 +166,7 @@ class Judged:
         """Once, when all are taken: what repeats an earlier event keeps no more than its id."""
         ids = self._ids
         prints = [] if index is None else index.fingerprints(self._arrival.sender.scope, ids)
-        known = index.known(prints) if index is not None else set()
+        known = set() if index is None else index.known(prints)
         if known or len(set(ids)) < len(ids):
             self._set_repeats_aside(prints or ids, known)
         else:
@@ -174,7 +205,12 @@ def parse_batch(body: bytes) -> Batch:
 
 def parse_single(body: bytes) -> tuple[bytes, Event]:
     """The body, mended where needed, and the event it is; `BadRequest` when it is not an object."""
-    return _decoded(wire.plain(body).strip(), events.parse, "The body must be a JSON object.")
+    return _decoded(on_one_line(body), events.parse, "The body must be a JSON object.")
+
+
+def on_one_line(body: bytes) -> bytes:
+    """The body of a single call, as its line in the journal may have it."""
+    return wire.plain(body).strip()
 
 
 def key_in(batch: Batch) -> Any:
@@ -210,15 +246,10 @@ def judge_batch(
             "The batch's context and integrations are too large to be those of each of its events."
         )
     judged = Judged(arrival, limits, batch.sent_at, shared)
-    for raw_event in batch.batch:
-        raw = bytes(raw_event)
-        try:
-            event = events.parse(raw)
-        except msgspec.ValidationError:
-            judged.refuse(raw, None, "not_an_object")
-            continue
-        type_ = event.type or ""
-        judged.take(raw, event, type_ if type_ in events.TYPES else type_.strip().lower())
+    raws = [bytes(raw) for raw in batch.batch]
+    if not judged.take_plain(raws):
+        for raw in raws:
+            _take(judged, raw)
     judged.sift(index)
     return judged
 
@@ -239,6 +270,22 @@ def judge_single(  # noqa: PLR0913 - what a batch brings along stands apart here
     return judged
 
 
+def take_single(
+    raw: bytes, type_: str, arrival: Arrival, limits: Limits, index: Index | None
+) -> Taken | None:
+    """The event of a single call, if it is as nearly all are; else `judge_single` is to judge."""
+    if arrival.sender.is_personal:
+        return None
+    event = plain.parse_one(raw, type_, bytes_max=small_bytes(limits), openings_max=DEPTH_MAX)
+    if event is None:
+        return None
+    id_ = event.message_id.strip()
+    prints = [] if index is None else index.fingerprints(arrival.sender.scope, (id_,))
+    if index is not None and index.known(prints):
+        return None
+    return Taken(line_of(raw, id_, type_, arrival, event.sent_at), prints)
+
+
 def _decoded(body: bytes, decode: Callable[[bytes], Decoded], wanted: str) -> tuple[bytes, Decoded]:
     """`body`, mended where needed, and what it is; `BadRequest` says what is `wanted`."""
     try:
@@ -253,6 +300,22 @@ def _decoded(body: bytes, decode: Callable[[bytes], Decoded], wanted: str) -> tu
         raise BadRequest(wanted) from None
     except (msgspec.DecodeError, RecursionError):
         raise BadRequest("The body is not JSON.") from None
+
+
+def _take(judged: Judged, raw: bytes) -> None:
+    """One event of a batch, which says its type itself."""
+    try:
+        event = events.parse(raw)
+    except msgspec.ValidationError:
+        judged.refuse(raw, None, "not_an_object")
+        return
+    type_ = event.type or ""
+    judged.take(raw, event, type_ if type_ in events.TYPES else type_.strip().lower())
+
+
+def small_bytes(limits: Limits) -> int:
+    """Up to this size an event has not too many of anything."""
+    return min(limits.event_bytes_max, PROPERTIES_MAX * MEMBER_BYTES_MIN)
 
 
 def _size_problem(raw: bytes, openings: int, limits: Limits) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 
@@ -44,7 +44,7 @@ class Scope(Protocol):
 class Exchange(Protocol):
     """The server's side of one request: its body, and where the answer goes."""
 
-    async def __call__(self) -> bytes: ...
+    def __call__(self) -> Awaitable[bytes]: ...
 
     def __aiter__(self) -> AsyncIterator[bytes]: ...
 
@@ -56,16 +56,20 @@ class Gone(Exception):
 
 
 class Request:
-    """`header` looks up a header by its name in small letters; None when there is none."""
+    """`header` looks up a header by its name in small letters; None when there is none.
+
+    `origin` is the page's, if one sent it; `raw` the body, once it was read.
+    """
 
     __slots__ = (
         "_exchange",
         "_is_read",
         "_pieces",
-        "_raw",
         "_taken_bytes",
         "_trusted",
         "header",
+        "origin",
+        "raw",
         "scope",
     )
 
@@ -73,21 +77,28 @@ class Request:
         """`trusted` are the proxies whose word about where a request came from is taken."""
         self.scope = scope
         self.header = scope.headers.get
+        self.origin: str | None = self.header("origin")
+        self.raw: bytes | None = None
         self._trusted = trusted
         self._exchange = exchange
         self._is_read = False
-        self._raw: bytes | None = None
         self._pieces: AsyncIterator[bytes] | None = None
         self._taken_bytes = 0
 
-    async def body(self, bytes_max: int) -> bytes:
-        """All of it, unpacked, also when asked again.
+    def reading(self, bytes_max: int) -> Awaitable[bytes]:
+        """What waits for all of the body and unpacks it, once.
 
-        Raises `BodyTooLarge` without keeping it, `BadRequest`, `Gone`.
+        Raises `BodyTooLarge` without keeping it; waiting raises it too, and `BadRequest`, `Gone`.
         """
-        if self._raw is None:
-            self._raw = await self._read(bytes_max)
-        return self._raw
+        encoding = self.header("content-encoding")
+        length = self.header("content-length")
+        announced = int(length) if length is not None else -1
+        if announced > bytes_max:
+            raise BodyTooLarge(_too_large(bytes_max))
+        if announced >= 0 and encoding is None:
+            self._is_read = True  # the common case: plain, and of a known size
+            return self._exchange()
+        return self._unpacked(encoding or "", bytes_max, announced)
 
     async def discard(self) -> None:
         """Read on to the end, or as far as is decent, keeping nothing."""
@@ -135,17 +146,6 @@ class Request:
     def _every(self, name: str) -> str:
         """All headers of one name, as one."""
         return ",".join(value for each, value in self.scope.headers.items() if each == name)
-
-    async def _read(self, bytes_max: int) -> bytes:
-        encoding = self.header("content-encoding")
-        length = self.header("content-length")
-        announced = int(length) if length is not None else -1
-        if announced > bytes_max:
-            raise BodyTooLarge(_too_large(bytes_max))
-        if announced >= 0 and encoding is None:
-            self._is_read = True  # the common case: plain, and of a known size
-            return await self._exchange()
-        return await self._unpacked(encoding or "", bytes_max, announced)
 
     async def _unpacked(self, encoding: str, bytes_max: int, announced: int) -> bytes:
         unpacker = Unpacker(encoding, bytes_max)

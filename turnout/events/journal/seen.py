@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import lru_cache
 from pathlib import Path
 
@@ -26,9 +26,12 @@ SUFFIX = ".seen"
 # since the fingerprint is keyed with the installation's secret.
 FINGERPRINT_BYTES = 16
 FILL_MAX = 0.6
+# Beyond this, adding and asking become slow: better to forget for a while.
+FULL = (1 + FILL_MAX) / 2
 # A table covers at most this share of the time kept: so few are asked, and old ones go in time.
 PERIODS = 3
 DAY_MS = 86_400_000
+
 SLOTS_MIN = 1 << 17  # 1 MiB
 SLOTS_MAX = 1 << 27  # 1 GiB
 # The next table may be so many times larger than the last when that one was filled too early.
@@ -51,7 +54,8 @@ class Seen:
         self._begun = lru_cache(SCOPES_REMEMBERED_MAX)(self._begin)
         self._tables: list[Slots] = []  # newest first
         self._asked: tuple[tuple[memoryview[int], int], ...] = ()
-        self._is_full = self._is_stuck = False
+        self._is_stuck = False
+        self._room = 0  # for so many more the newest table has slots
         self.has_gaps = False
         self.tend()
 
@@ -77,16 +81,13 @@ class Seen:
 
     def known(self, fingerprints: Iterable[int]) -> set[int]:
         """Those of them that are in the journal already."""
-        asked, has = self._asked, slots.has
-        return {fingerprint for fingerprint in fingerprints if has(asked, fingerprint)}
+        return slots.known(self._asked, fingerprints)
 
-    def add(self, fingerprints: Iterable[int]) -> None:
+    def add(self, fingerprints: Collection[int]) -> None:
         """Remember events that are durable in the journal, and none that are not."""
-        if not self._tables or self._is_full:
-            return
-        add = self._tables[0].add
-        for fingerprint in fingerprints:
-            add(fingerprint)
+        if self._room > 0:
+            self._room -= len(fingerprints)
+            self._tables[0].add(fingerprints)
 
     def tend(self, now_ms: int | None = None) -> None:
         """What is to be done about once a second, in a thread of its own if it must not delay.
@@ -156,15 +157,14 @@ class Seen:
             number, count = 1, SLOTS_MIN
         else:
             fill, age_ms = newest.fill(), now_ms - newest.begun_ms
-            # Beyond this, adding and asking become slow: better to forget for a while.
-            self._is_full = fill > (1 + FILL_MAX) / 2
+            self._room = int((FULL - fill) * newest.count)
             if fill < FILL_MAX and age_ms < self._keep_ms / PERIODS:
                 return
             number = int(newest.path.stem) + 1
             count = _next_count(newest.count, fill, age_ms, self._keep_ms / PERIODS)
         path = self._folder / f"{number:08d}{SUFFIX}"
         self._tables = [Slots.create(path, count, now_ms), *self._tables]
-        self._is_full = False
+        self._room = int(FULL * count)
 
 
 def scope_of(source: str, schema: str) -> str:

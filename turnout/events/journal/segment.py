@@ -27,8 +27,12 @@ COMMIT = re.compile(rb'\{"commit":\{"bytes":(\d{1,18}),"crc":(\d{1,10})\}\}')
 
 def seal(lines: Sequence[bytes]) -> bytes:
     """One block: `lines`, each ending in a line break, and the commit line for them."""
-    block = b"".join(lines)
-    return b'%b{"commit":{"bytes":%d,"crc":%d}}\n' % (block, len(block), zlib.crc32(block))
+    size = checksum = 0
+    for line in lines:
+        size += len(line)
+        checksum = zlib.crc32(line, checksum)
+    # Joined once: a block may be a megabyte, and each copy of it is new memory.
+    return b"".join((*lines, b'{"commit":{"bytes":%d,"crc":%d}}\n' % (size, checksum)))
 
 
 def whole_blocks(text: bytes) -> Iterator[tuple[int, int, int]]:

@@ -11,7 +11,7 @@ import mmap
 import os
 import secrets
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from struct import Struct
@@ -67,18 +67,19 @@ class Slots:
                 os.link(aside, path)
         return cls(path)
 
-    def add(self, value: int) -> None:
-        """Keep `value`, unless the slots near its place are taken."""
-        slots = self.slots
-        tag = (value & TAG) or 1
-        place = (value >> 64) % self.count
-        for near in range(place, place + REACH):
-            found = slots[near]
-            if found == tag:
-                return
-            if found == EMPTY:
+    def add(self, values: Iterable[int]) -> None:
+        """Keep `values`, but those near whose place all slots are taken."""
+        slots, count = self.slots, self.count
+        for value in values:
+            tag = (value & TAG) or 1
+            near = (value >> 64) % count
+            end = near + REACH
+            while (found := slots[near]) != EMPTY and found != tag:
+                near += 1
+                if near == end:
+                    break
+            else:
                 slots[near] = tag
-                return
 
     def fill(self) -> float:
         """About which share of the slots is taken."""
@@ -105,6 +106,19 @@ def has(tables: Iterable[tuple[memoryview[int], int]], value: int) -> bool:
             if near == end:
                 break
     return False
+
+
+def known(tables: Sequence[tuple[memoryview[int], int]], values: Iterable[int]) -> set[int]:
+    """Those of `values` that one of `tables` keeps."""
+    found = set()
+    for value in values:
+        place = value >> 64
+        for slots, count in tables:
+            # Nearly always nothing is there, and that is all there is to see.
+            if slots[place % count] and has(((slots, count),), value):
+                found.add(value)
+                break
+    return found
 
 
 def _read_header(file: int) -> tuple[int, int]:
