@@ -71,6 +71,7 @@ def main() -> None:
 async def run_collector(config: Config, duty: Duty) -> None:
     """The door for events: collector and journal, the keys and the events it knows."""
     from turnout.access.secret import secret_key
+    from turnout.events.door import pace
     from turnout.events.door.collector import Collector
     from turnout.events.journal.checkpoint import Checkpoint
     from turnout.events.journal.disk import Disk
@@ -101,6 +102,7 @@ async def run_collector(config: Config, duty: Duty) -> None:
         # Until then connections wait in the socket's queue; later they are told to come again.
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(known.wait(), KEYS_WITHIN_S)
+        pace.quicken()
         await duty.serve(collector, Interfaces.RSGI, leave=collector.leave)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(collector.drain(), DRAIN_S)
