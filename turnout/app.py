@@ -120,6 +120,7 @@ async def run_app(config: Config, duty: Duty) -> None:
     from turnout.events.loading.load import Loader
     from turnout.jobs import Desk, captures_of, following_of, jobs_of, run_jobs, sources_of
     from turnout.state.request import Requests
+    from turnout.sync import drop_staging
     from turnout.warehouse import open_warehouse
     from turnout.web.rooms import Rooms
     from turnout.web.site import build_site
@@ -129,6 +130,7 @@ async def run_app(config: Config, duty: Duty) -> None:
         closing.callback(state.dispose)
         warehouse = open_warehouse(config)
         closing.callback(warehouse.close)
+        drop_staging(warehouse)
         loader = Loader(config.journal_folder, warehouse, config.identity.membership)
         closing.callback(loader.close)
         follower = Follower(config.follower_folder, warehouse)

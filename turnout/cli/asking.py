@@ -42,12 +42,14 @@ def opened_desk(config: Config) -> Iterator[Desk]:
     from turnout.clips.shelf import clear
     from turnout.events.loading.load import Loader
     from turnout.jobs import Desk, sources_of
+    from turnout.sync import drop_staging
     from turnout.warehouse import open_warehouse
 
     make_folders(config)
     with contextlib.ExitStack() as closing:
         warehouse = open_warehouse(config)
         closing.callback(warehouse.close)
+        drop_staging(warehouse)
         loader = Loader(config.journal_folder, warehouse, config.identity.membership)
         closing.callback(loader.close)
         follower = Follower(config.follower_folder, warehouse)

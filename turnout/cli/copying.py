@@ -15,6 +15,14 @@ from turnout.errors import ConfigError, NotFound
 
 def sync(
     source: Annotated[str | None, typer.Argument(help="One source; all when left out.")] = None,
+    *,
+    whole: Annotated[
+        bool,
+        typer.Option(
+            "--whole",
+            help="Copy every table whole, and accept columns that have changed at the source.",
+        ),
+    ] = False,
     home: Home = Path(),
 ) -> None:
     """Copy the selected tables now."""
@@ -25,7 +33,7 @@ def sync(
         raise ConfigError(f"{FILE_NAME} names no source to copy from.")
     failed = False
     for name in [source] if source else config.sources:
-        outcome = ask(config, f"sync {name}")
+        outcome = ask(config, f"sync {name}", {"whole": whole})
         place = complaints if outcome.failed else console
         place.print(outcome.sentence, markup=False, soft_wrap=True)
         failed |= outcome.failed

@@ -122,7 +122,7 @@ class Desk:
     def _sync(self, name: str, tell: Tell, *, whole: bool) -> Report:
         run = self._copy(name).copy(_progress(name, tell), whole=whole)
         self._follower.publish(now=datetime.now(UTC))
-        return Report(run.sentence)
+        return Report(run.sentence, failed=bool(run.problems))
 
     def _load(self, name: str, parameters: Mapping[str, Any], tell: Tell) -> Report:
         report = load_files(self._copy(name), self._warehouse, parameters, _progress(name, tell))
