@@ -78,7 +78,7 @@ WITH RECURSIVE part AS (
     SELECT part.root, i.inhrelid FROM part JOIN pg_inherits i ON i.inhparent = part.oid
 )
 SELECT part.root, bool_and(c.relkind = 'p' OR coalesce(m.amname = 'heap', false)),
-       coalesce(max(pg_relation_size(c.oid)), 0) / current_setting('block_size')::int8,
+       max(c.relpages),
        sum(greatest(c.reltuples, 0))::bigint, row_security_active(part.root)
 FROM part JOIN pg_class c ON c.oid = part.oid LEFT JOIN pg_am m ON m.oid = c.relam
 GROUP BY part.root
@@ -93,6 +93,15 @@ WITH RECURSIVE part AS (
 )
 SELECT part.root, true FROM part JOIN pg_class c ON c.oid = part.oid
 WHERE pg_relation_filenode(c.oid) <> c.relfilenode
+"""
+# How many blocks the largest heap has now. Asking waits for whoever has locked the table.
+BLOCKS = """
+WITH RECURSIVE part AS (
+    SELECT %s::oid AS oid
+    UNION ALL
+    SELECT i.inhrelid FROM part JOIN pg_inherits i ON i.inhparent = part.oid
+)
+SELECT coalesce(max(pg_relation_size(oid)), 0) / current_setting('block_size')::int8 FROM part
 """
 SYSTEM_COLUMNS = """
 SELECT attrelid, attname::text FROM pg_attribute
@@ -123,8 +132,8 @@ class Details:
     # Those of ctid and xmin that the role may read.
     system_columns: frozenset[str] = frozenset()
     is_heap: bool = False
-    # Of the largest heap: no row's place is beyond.
-    blocks: int = 0
+    # Of the largest heap, as of when it was last looked through by the server.
+    blocks_estimated: int = 0
     rows_estimated: int = 0
     # A row policy hides rows of it from the role.
     has_policy: bool = False
@@ -282,6 +291,12 @@ def _details(connection: psycopg.Connection[Any], oids: list[int]) -> dict[int, 
         )
         for oid, *storage in connection.execute(STORAGE, [oids])
     }
+
+
+def read_blocks(connection: psycopg.Connection[Any], oid: int) -> int:
+    """How many blocks the largest heap of a locked table has: no row's place is beyond."""
+    blocks: int = connection.execute(BLOCKS, [oid]).fetchall()[0][0]
+    return blocks
 
 
 def moved(connection: psycopg.Connection[Any], oids: list[int]) -> set[int]:

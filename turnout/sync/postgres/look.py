@@ -34,15 +34,18 @@ LARGE_BYTES = 256 * 1024**2
 SAMPLED_BYTES_MIN = 8 * 1024**2
 
 # Partitions are rows of their parent; what an extension made is nobody's data.
+SIZE = """CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid)
+            WHEN c.relkind = 'p' THEN (SELECT sum(pg_table_size(t.relid))
+                FROM pg_partition_tree(c.oid) t WHERE t.isleaf)::bigint END"""
+# Asking for a size waits for whoever has locked the table.
+UNKNOWN_SIZE = "NULL::bigint"
 TABLES = """
 SELECT n.nspname::text, c.relname::text, c.oid, c.relkind::text,
        CASE WHEN c.relkind IN ('r', 'm', 'f') THEN nullif(c.reltuples, -1)::bigint
             WHEN c.relkind = 'p' THEN (SELECT sum(leaf.reltuples) FILTER (WHERE leaf.reltuples >= 0)
                 FROM pg_partition_tree(c.oid) t JOIN pg_class leaf ON leaf.oid = t.relid
                 WHERE t.isleaf)::bigint END,
-       CASE WHEN c.relkind IN ('r', 'm') THEN pg_table_size(c.oid)
-            WHEN c.relkind = 'p' THEN (SELECT sum(pg_table_size(t.relid))
-                FROM pg_partition_tree(c.oid) t WHERE t.isleaf)::bigint END,
+       {size},
        has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relispartition
@@ -150,7 +153,10 @@ def _open(source: config.Source) -> tuple[Address, psycopg.Connection[Any]]:
 
 
 def _read_tables(connection: psycopg.Connection[Any]) -> list[_Found]:
-    rows = connection.execute(TABLES).fetchall()
+    try:
+        rows = connection.execute(TABLES.format(size=SIZE)).fetchall()
+    except psycopg.errors.LockNotAvailable:
+        rows = connection.execute(TABLES.format(size=UNKNOWN_SIZE)).fetchall()
     oids = [oid for _, _, oid, *_ in rows]
     keys: dict[int, tuple[str, ...]] = {}
     for oid, key in connection.execute(KEYS, [oids]):

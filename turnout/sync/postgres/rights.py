@@ -148,7 +148,7 @@ def _less_than_wished(catalogue: Catalogue, selection: Sequence[SelectedTable]) 
 
 
 def _is_large(found: FoundTable) -> bool:
-    return found.details.is_heap and found.details.blocks > PIECE_BLOCKS
+    return found.details.is_heap and found.details.blocks_estimated > PIECE_BLOCKS
 
 
 def _about_server(

@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from turnout.errors import SourceRefused, SourceUnavailable, TurnoutError
-from turnout.sync.postgres.catalogue import Catalogue, moved
+from turnout.sync.postgres.catalogue import Catalogue, moved, read_blocks
 from turnout.sync.postgres.errors import TableLocked, explained
 from turnout.sync.postgres.instant import Begun
 from turnout.sync.postgres.pieces import Piece, pieces
@@ -43,6 +43,7 @@ class PostgresSnapshot:
         self._workers = workers
         self._limits = limits
         self._reads: dict[SelectedTable, TableRead] = {}
+        self._blocks: dict[SelectedTable, int] = {}
 
     def take(self, catalogue: Catalogue, selection: Sequence[SelectedTable]) -> None:
         """Lock every selected table's shape, and sort out those that cannot be read.
@@ -61,6 +62,9 @@ class PostgresSnapshot:
         with explained(self._url):
             if moved(self._control, [read.found.oid for read in self._reads.values()]):
                 raise _changed()
+            for selected, read in self._reads.items():
+                if read.found.has_places:
+                    self._blocks[selected] = read_blocks(self._control, read.found.oid)
 
     def rows(self, table: SourceTable, part: Part = WHOLE) -> PostgresRows:
         read = self._reads[table.selected]
@@ -100,7 +104,7 @@ class PostgresSnapshot:
             return [Piece()]
         if statement.is_filtered and not self._reads_all(statement):
             return [Piece()]
-        return pieces(read.found.details.blocks)
+        return pieces(self._blocks[read.selected])
 
     def _reads_all(self, statement: Statement) -> bool:
         """Whether the server would look at every row anyway, having no index for the condition."""
