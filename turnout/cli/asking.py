@@ -7,7 +7,16 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.text import Text
 
 from turnout.cli.terminal import console, open_home_state
 from turnout.config import Config
@@ -25,11 +34,17 @@ STOP_WITHIN_S = 60.0
 APP_AWAY_MAX_S = 30.0
 
 
-def ask(config: Config, job: str, parameters: Mapping[str, Any] | None = None) -> Outcome:
-    """Have `job` done, with a progress bar while it takes its time."""
+def ask(
+    config: Config, job: str, parameters: Mapping[str, Any] | None = None, *, counted: str = ""
+) -> Outcome:
+    """Have `job` done, with a progress bar while it takes its time.
+
+    `counted` is what its progress counts, such as rows: then each thing done has a bar of its
+    own, with its speed.
+    """
     if is_running(config, "app"):
-        return _ask_there(config, job, parameters or {})
-    return _do_here(config, job, parameters or {})
+        return _ask_there(config, job, parameters or {}, counted)
+    return _do_here(config, job, parameters or {}, counted)
 
 
 @contextlib.contextmanager
@@ -58,22 +73,22 @@ def opened_desk(config: Config) -> Iterator[Desk]:
         yield desk
 
 
-def _do_here(config: Config, job: str, parameters: Mapping[str, Any]) -> Outcome:
+def _do_here(config: Config, job: str, parameters: Mapping[str, Any], counted: str) -> Outcome:
     from turnout.state.request import Outcome
 
-    with opened_desk(config) as desk, _bar() as bar:
+    with opened_desk(config) as desk, _bar(counted) as bar:
         report = desk.do(job, parameters, bar.show)
     return Outcome(report.failed, report.sentence, report.result)
 
 
-def _ask_there(config: Config, job: str, parameters: Mapping[str, Any]) -> Outcome:
+def _ask_there(config: Config, job: str, parameters: Mapping[str, Any], counted: str) -> Outcome:
     """Ctrl-C asks the app to stop, and waits until it has."""
     from turnout.state.request import Requests
 
     requests = Requests(open_home_state(config))
     number = requests.ask(job, parameters)
     try:
-        return _wait(config, requests, number)
+        return _wait(config, requests, number, counted=counted)
     except KeyboardInterrupt:
         requests.stop(number)
         console.print("Stopping where nothing is left half done …")
@@ -82,11 +97,16 @@ def _ask_there(config: Config, job: str, parameters: Mapping[str, Any]) -> Outco
 
 
 def _wait(
-    config: Config, requests: Requests, number: int, *, within_s: float = float("inf")
+    config: Config,
+    requests: Requests,
+    number: int,
+    *,
+    within_s: float = float("inf"),
+    counted: str = "",
 ) -> Outcome:
     deadline = time.monotonic() + within_s
     gone_since = None
-    with _bar() as bar:
+    with _bar(counted) as bar:
         while True:
             standing = requests.standing(number)
             if standing.outcome:
@@ -112,26 +132,59 @@ def _unanswered() -> Outcome:
 
 
 class Bar:
-    """One line that says what is being done and how far it is; nothing where nobody looks."""
+    """What is being done and how far it is; nothing where nobody looks."""
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, *, keeps_done: bool) -> None:
         self._progress = progress
-        self._task: TaskID | None = None
+        self._keeps_done = keeps_done
+        self._tasks: dict[str, TaskID] = {}
 
     def show(self, doing: str, done: int, total: int) -> None:
-        if self._task is None:
-            self._task = self._progress.add_task(doing, total=None)
-        self._progress.update(self._task, description=doing, completed=done, total=total or None)
+        """`total` is 0 while nobody knows."""
+        if doing not in self._tasks:
+            self._end_others()
+            self._tasks[doing] = self._progress.add_task(doing, total=None)
+        self._progress.update(self._tasks[doing], completed=done, total=total or None)
 
     def show_standing(self, standing: Standing) -> None:
         if standing.doing:
             self.show(standing.doing, standing.done, standing.total)
 
+    def _end_others(self) -> None:
+        """What was done before is done; where it was only a step, nobody wants to see it."""
+        for task in self._progress.tasks:
+            if self._keeps_done:
+                self._progress.update(task.id, completed=task.total or task.completed)
+                self._progress.stop_task(task.id)
+            else:
+                self._progress.remove_task(task.id)
+        if not self._keeps_done:
+            self._tasks.clear()
+
+
+class Speed(ProgressColumn):
+    """How many are done, of how many, and how many a second."""
+
+    def __init__(self, counted: str) -> None:
+        self._counted = counted
+        super().__init__()
+
+    def render(self, task: Task) -> Text:
+        done = f"{int(task.completed):,} {self._counted}"
+        speed = task.finished_speed or task.speed
+        return Text(f"{done}, {speed:,.0f}/s" if speed else done, style="progress.data.speed")
+
 
 @contextlib.contextmanager
-def _bar() -> Iterator[Bar]:
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn())
+def _bar(counted: str = "") -> Iterator[Bar]:
+    columns: tuple[ProgressColumn, ...] = (TextColumn("{task.description}"), BarColumn())
+    if counted:
+        columns += (Speed(counted),)
     with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
+        *columns,
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
     ) as progress:
-        yield Bar(progress)
+        yield Bar(progress, keeps_done=bool(counted))

@@ -33,7 +33,7 @@ def sync(
         raise ConfigError(f"{FILE_NAME} names no source to copy from.")
     failed = False
     for name in [source] if source else config.sources:
-        outcome = ask(config, f"sync {name}", {"whole": whole})
+        outcome = ask(config, f"sync {name}", {"whole": whole}, counted="rows")
         place = complaints if outcome.failed else console
         place.print(outcome.sentence, markup=False, soft_wrap=True)
         failed |= outcome.failed

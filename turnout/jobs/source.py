@@ -15,9 +15,11 @@ from turnout.config import Source
 from turnout.errors import SourceRefused, SourceUnavailable, Stopped, TurnoutError
 from turnout.jobs.schedule import Schedule
 from turnout.sync.privacy.suppressed import Suppressed
-from turnout.sync.standing import Standing
+from turnout.sync.standing import Standing, UnderWay
 from turnout.warehouse import Warehouse
 
+# Tables of a copy that runs, for pages.
+SHOWN_MAX = 4
 FAILED_INSIDE = "It failed inside; the log says more."
 
 log = structlog.get_logger()
@@ -91,7 +93,9 @@ class SourceCopy:
         Raises what `sync.copy` raises, and `Stopped` when the process ends meanwhile.
         """
         with self._copying:
-            self._standing = replace(self._standing, began_at=self._now(), next_at=None)
+            self._standing = replace(
+                self._standing, began_at=self._now(), next_at=None, progress=None, under_way=()
+            )
             try:
                 run = self._copied(instead or self.source, progress, whole=whole)
             except Exception as error:
@@ -131,10 +135,17 @@ class SourceCopy:
         )
 
     def _note_progress(self, at: sync.Progress) -> None:
-        before = self._standing
-        is_same = before.progress is not None and before.progress.table == at.table
-        began_at = before.table_began_at if is_same else self._now()
-        self._standing = replace(before, progress=at, table_began_at=began_at)
+        standing = self._standing
+        if not at.table:
+            self._standing = replace(standing, progress=at)
+            return
+        before = next((u for u in standing.under_way if u.progress.table == at.table), None)
+        now = UnderWay(at, before.began_at if before else self._now())
+        if before:
+            tables = tuple(now if each is before else each for each in standing.under_way)
+        else:
+            tables = (*standing.under_way, now)[-SHOWN_MAX:]
+        self._standing = replace(standing, progress=at, under_way=tables)
 
     def _note_success(self, run: sync.Run) -> None:
         self._standing = Standing(copied_at=self._now())
@@ -148,7 +159,7 @@ class SourceCopy:
     def _note_failure(self, error: Exception) -> None:
         before = self._standing
         if isinstance(error, Stopped):
-            self._standing = replace(before, began_at=None, progress=None)
+            self._standing = replace(before, began_at=None)
             return
         tries = before.tries + 1
         self._standing = Standing(
