@@ -139,6 +139,7 @@ def places(site: Installation) -> dict[str, str]:
         "editing": f"/clips/{chart.id}/edit",
         "sharing": f"/clips/{chart.id}/share",
         "sources": "/sources",
+        "what leaves": "/privacy",
         "nothing": "/nothing",
         "a bad question": f"/clips/{table.id}-table?{LONG}=1",
         "sign in": "/sign-in",

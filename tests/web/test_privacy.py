@@ -39,7 +39,7 @@ def client(copied: Installation) -> Iterator[httpx.Client]:
 
 def test_the_page_names_what_leaves_and_what_was_found(client: httpx.Client) -> None:
     page = unescape(client.get("/privacy").text)
-    for said in ("What leaves, and what does not", "company_uuid", "12.5 % IP addresses"):
+    for said in ("What leaves, and what does not", "company_uuid", "12.5 % look like IP addresses"):
         assert said in page
     assert "GRANT SELECT" in page
     assert 'href="/sources" aria-current="page"' in page
