@@ -23,6 +23,8 @@ from turnout.warehouse import Column, Type
 Turn: TypeAlias = Callable[[pa.Array], pa.Array]
 
 DAY_US = 86_400 * 10**6
+# 294247-01-10: the first day of which 64 bits of microseconds do not hold every moment.
+TIME_END_DAYS = 106_751_991
 YEAR_DIGITS = "^[0-9]{4}-"
 LATE = re.compile(r"(\d+)-(\d\d)-(\d\d)(?: (\d\d):(\d\d):(\d\d)(?:\.(\d+))?)?")
 # The calendar repeats itself after so many years, which are so many days.
@@ -56,7 +58,8 @@ class ColumnValues:
         if self._lost and (found := pc.match_substring_regex(text, self._lost)).true_count:
             lost = found.true_count
             text = pc.if_else(found, None, text)
-        return self._turn(text), lost
+        turned = self._turn(text)
+        return turned, lost + turned.null_count - text.null_count
 
 
 def _way(column: Column, source: SourceType, element: str, keys: Sequence[str]) -> tuple[str, Turn]:
@@ -112,7 +115,7 @@ def _times(text: pa.Array) -> pa.Array:
     return _usual_or(text, pa.timestamp("us"), lambda value: _microseconds(*_late(value)))
 
 
-def _usual_or(text: pa.Array, type_: pa.DataType, late: Callable[[str], int]) -> pa.Array:
+def _usual_or(text: pa.Array, type_: pa.DataType, late: Callable[[str], int | None]) -> pa.Array:
     """Arrow reads years of four digits; the few others are reckoned here."""
     usual = pc.match_substring_regex(text, YEAR_DIGITS)
     if not pc.any(pc.invert(usual)).as_py():
@@ -142,8 +145,9 @@ def _late(text: str) -> tuple[int, int]:
     return days, ((hour * 60 + minute) * 60 + second) * 10**6 + fraction
 
 
-def _microseconds(days: int, microseconds: int) -> int:
-    return days * DAY_US + microseconds
+def _microseconds(days: int, microseconds: int) -> int | None:
+    """None for a moment that no column holds."""
+    return None if days >= TIME_END_DAYS else days * DAY_US + microseconds
 
 
 def _kept(text: str, keys: Sequence[str]) -> str:

@@ -1,0 +1,79 @@
+"""Whatever tables there are, whatever happens to them and to us: copies are what was committed.
+
+Two examples per mode here; `python -m tests.conformance.streams 200` plays so many, with crashes
+of the server among them.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.conformance.streams.campaign import Campaign, Copier, prepare
+from tests.conformance.streams.changes import FAILURES, Batch, batches
+from tests.conformance.streams.tables import KEYS, Table, tables
+from tests.conformance.test_sources import POSTGRES
+from turnout.demo.cluster import Cluster
+
+EXAMPLES = int(os.environ.get("TURNOUT_TEST_STREAMS", "2"))
+IS_LONG = "TURNOUT_TEST_STREAMS" in os.environ
+DATABASE = "streams"
+MODES = ("full", "cursor", "xmin", "log")
+BRIEF = settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    # To make a failing example smaller takes minutes; the long form has them.
+    phases=tuple(Phase) if IS_LONG else (Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+
+
+@pytest.fixture(scope="module")
+def database(cluster: Cluster) -> Iterator[str]:
+    prepare(cluster, DATABASE)
+    yield DATABASE
+    with cluster.connect("postgres") as connection:
+        connection.execute(f"DROP DATABASE {DATABASE} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def copier() -> Iterator[Copier]:
+    copier = Copier()
+    yield copier
+    copier.close()
+
+
+@pytest.mark.parametrize("mode", MODES)
+@BRIEF
+@given(data=st.data())
+def test_copies_are_what_was_committed(
+    *,
+    cluster: Cluster,
+    database: str,
+    copier: Copier,
+    tmp_path: Path,
+    mode: str,
+    data: st.DataObject,
+) -> None:
+    failures = (*FAILURES, "crash") if IS_LONG else FAILURES
+    made = data.draw(tables())
+    happening = data.draw(batches(failures=failures))
+    Campaign(cluster, database, copier, tmp_path, mode).play(made, happening)
+
+
+def test_every_type_survives_a_crash_of_the_server_while_its_changes_are_captured(
+    cluster: Cluster, database: str, copier: Copier, tmp_path: Path
+) -> None:
+    columns = tuple((f"column {number}", kind) for number, kind in enumerate(POSTGRES))
+    table = Table("public", "every type", (("id", KEYS[0]),), columns)
+    happening = [
+        Batch((1, 2, 3), is_left_open=False, failure="none", step=0),
+        Batch((4, 5, 6), is_left_open=False, failure="crash", step=1),
+        Batch((7, 8), is_left_open=True, failure="kill", step=2),
+    ]
+    Campaign(cluster, database, copier, tmp_path, "log").play([table], happening)
