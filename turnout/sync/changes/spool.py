@@ -19,15 +19,14 @@ Label = TypeVar("Label")
 class Spool(Generic[Label]):
     """Tables in the order they came, each with a label."""
 
-    def __init__(self, *, bytes_in_memory_max: int = BYTES_IN_MEMORY_MAX) -> None:
-        self._bytes_max = bytes_in_memory_max
+    def __init__(self) -> None:
         self._held: list[tuple[Label, pa.Table | int]] = []
         self._bytes = 0
         self._file: IO[bytes] | None = None
 
     def add(self, label: Label, rows: pa.Table) -> None:
         """Keep `rows` as the last ones."""
-        if self._bytes + rows.nbytes <= self._bytes_max:
+        if self._bytes + rows.nbytes <= BYTES_IN_MEMORY_MAX:
             self._bytes += rows.nbytes
             self._held.append((label, rows))
         else:

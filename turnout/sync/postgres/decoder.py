@@ -33,8 +33,6 @@ from turnout.sync.selection import SelectedTable
 from turnout.sync.source import Changes, SourceTable
 
 WRITTEN, GONE, EMPTIED, MOVED = 1, 2, 3, 4
-# Transactions are numbered in a circle.
-XIDS = 1 << 32
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 RESOLUTION = timedelta(microseconds=1)
 
@@ -63,7 +61,7 @@ class Watched:
         """Whether the copy has what this transaction did."""
         if self.xmin is None or transaction.commit_at >= self.copied_at:
             return False
-        return 0 < (self.xmin - transaction.xid) % XIDS < XIDS // 2
+        return not pgoutput.is_from(transaction.xid, self.xmin)
 
 
 class Decoder:

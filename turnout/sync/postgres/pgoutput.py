@@ -22,6 +22,9 @@ EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 TUPLE_AT = 6
 NEW, TEXT, NULL = b"Ntn"
 
+# Transactions are numbered in a circle.
+XIDS = 1 << 32
+
 _BEGIN = Struct(">xqqI")
 _COMMIT = Struct(">xBqqq")
 _COLUMN = Struct(">II")
@@ -47,6 +50,11 @@ class Relation:
     name: str
     # Per column its type's oid and its typmod, in the order of the values to come.
     columns: tuple[tuple[str, int, int], ...]
+
+
+def is_from(xid: int, first: int) -> bool:
+    """Whether the transaction `xid` is `first` or a later one."""
+    return (xid - first) % XIDS < XIDS // 2
 
 
 def begin(message: bytes) -> Begin:

@@ -17,6 +17,7 @@ from sqlglot.errors import SqlglotError
 from turnout.sync.postgres.functions import function_statements
 from turnout.sync.postgres.logged import LoggedTable, problems_of
 from turnout.sync.postgres.names import listed, qualified, quoted
+from turnout.sync.postgres.pgoutput import is_from
 from turnout.sync.selection import SelectedTable
 
 # The first version that publishes some columns only, and some rows.
@@ -28,6 +29,13 @@ FROM pg_publication_tables WHERE pubname = %s
 """
 PUBLISHED_WHOLE = """
 SELECT schemaname, tablename, NULL, false FROM pg_publication_tables WHERE pubname = %s
+"""
+# When each table came into the publication; what was frozen since came long ago.
+JOINED = """
+SELECT n.nspname, c.relname, pr.xmin::text::bigint
+FROM pg_publication_rel pr JOIN pg_publication p ON p.oid = pr.prpubid
+    JOIN pg_class c ON c.oid = pr.prrelid JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE p.pubname = %s AND age(pr.xmin) < 2147483647
 """
 EXISTS = "SELECT pubviaroot FROM pg_publication WHERE pubname = %s"
 
@@ -43,6 +51,16 @@ class Publication:
     lists_columns: bool
     # By schema and table: the columns, None for all of them, and whether rows are left out.
     tables: Mapping[tuple[str, str], tuple[frozenset[str] | None, bool]]
+    # By schema and table: the transaction that brought it in.
+    joined: Mapping[tuple[str, str], int]
+
+    def came_after(self, selected: SelectedTable, xmin: int | None) -> bool:
+        """Whether a copy that saw all transactions below `xmin` did not see the table come in.
+
+        What was changed before it came is in no stream; it may have been there before, and left.
+        """
+        joined = self.joined.get((selected.schema, selected.name))
+        return joined is not None and xmin is not None and is_from(joined, xmin)
 
     def problems_of(self, selected: SelectedTable, found: LoggedTable) -> Iterator[str]:
         """How what is published of the table differs from what is selected."""
@@ -74,7 +92,8 @@ def read_publication(connection: psycopg.Connection[Any], name: str) -> Publicat
         for schema, table, columns, leaves_out in rows
     }
     via_root = bool(there and there[0])
-    return Publication(name, there is not None, via_root, lists_columns, tables)
+    joined = {(schema, table): xid for schema, table, xid in connection.execute(JOINED, [name])}
+    return Publication(name, there is not None, via_root, lists_columns, tables, joined)
 
 
 def log_statements(

@@ -6,7 +6,7 @@ changes reads on through the changes of others, which may be gigabytes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any, Protocol
@@ -21,7 +21,12 @@ from turnout.sync.postgres.errors import explained
 from turnout.sync.postgres.functions import Functions
 from turnout.sync.postgres.logged import LoggedTable, read_logged
 from turnout.sync.postgres.pgoutput import Relation
-from turnout.sync.postgres.publication import LISTS_COLUMNS, problem_of, read_publication
+from turnout.sync.postgres.publication import (
+    LISTS_COLUMNS,
+    Publication,
+    problem_of,
+    read_publication,
+)
 from turnout.sync.postgres.replication import Replication
 from turnout.sync.postgres.values import ColumnValues
 from turnout.sync.selection import SelectedTable
@@ -156,8 +161,15 @@ class PostgresChanges:
                 self._transport.rest()
                 yield ChangeBatch((), after, now.as_of)
                 return
-            self._compare()
-            yield from self._read(position, now, self._watched(copied))
+            published = self._compare()
+            torn = {
+                table: f"It came into the publication {self._name} after it was copied."
+                for table, instant in copied.items()
+                if instant.server == self.server and published.came_after(table, instant.xmin)
+            }
+            watched = self._watched(copied, torn)
+            for batch in self._read(position, now, watched):
+                yield replace(batch, torn={**batch.torn, **torn})
             self._tell()
 
     def confirm(self, position: str) -> None:
@@ -202,8 +214,8 @@ class PostgresChanges:
                 "log, more than retained_bytes_max, and was given up."
             )
 
-    def _compare(self) -> None:
-        """Find what is in the way of each table, and of all."""
+    def _compare(self) -> Publication:
+        """Find what is in the way of each table, and of all; what is published."""
         version = self._connection.info.server_version
         if version < LISTS_COLUMNS and not self._source.accept_unfiltered_stream:
             raise SourceRefused(
@@ -223,13 +235,16 @@ class PostgresChanges:
             for table in self._selection
             if (problem := problem_of(table, self._found.get(table), published))
         }
+        return published
 
-    def _watched(self, copied: Mapping[SelectedTable, Instant]) -> dict[tuple[str, str], Watched]:
+    def _watched(
+        self, copied: Mapping[SelectedTable, Instant], torn: Container[SelectedTable]
+    ) -> dict[tuple[str, str], Watched]:
         """The tables that can be read, each with what its copy has already."""
         return {
             (table.schema, table.name): _watch(table, found, copied.get(table), self.server)
             for table, found in self._found.items()
-            if table not in self.problems
+            if table not in self.problems and table not in torn
         }
 
     def _started(self) -> str:
