@@ -49,7 +49,7 @@ def say_tables(offer: Offer) -> None:
             size(table.facts.size_bytes),
             table.part,
             Text(list_of(column.name for column in table.columns if column.personal), "yellow"),
-            table.mode.sentence if table.is_selected else "",
+            table.mode.sentence.partition(":")[0] if table.is_selected else "",
         )
     console.print(shown)
     if len(offer.tables) > TABLES_SHOWN_MAX:

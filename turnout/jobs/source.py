@@ -54,6 +54,7 @@ class SourceCopy:
         self._schedule = Schedule(source)
         self._is_first = True
         self._standing = Standing()
+        self._next_at: datetime | None = None
         self._copying = threading.Lock()
         self._closing = threading.Event()
 
@@ -148,7 +149,7 @@ class SourceCopy:
         self._standing = replace(standing, progress=at, under_way=tables)
 
     def _note_success(self, run: sync.Run) -> None:
-        self._standing = Standing(copied_at=self._now())
+        self._standing = Standing(copied_at=self._now(), next_at=self._next_at)
         self._follower.note(self.source.schema, run.as_of)
         meters.COPIES.add(self.name, "partly" if run.problems else "done")
         meters.SOURCE_LAG_SECONDS.set(run.lag_s, self.name)
@@ -159,10 +160,11 @@ class SourceCopy:
     def _note_failure(self, error: Exception) -> None:
         before = self._standing
         if isinstance(error, Stopped):
-            self._standing = replace(before, began_at=None)
+            self._standing = replace(before, began_at=None, next_at=self._next_at)
             return
         tries = before.tries + 1
         self._standing = Standing(
+            next_at=self._next_at,
             tries=tries,
             problem=str(error) if isinstance(error, TurnoutError) else FAILED_INSIDE,
             failed_at=before.failed_at or self._now(),
@@ -178,6 +180,7 @@ class SourceCopy:
         return self._schedule.again(self._now(), tries)
 
     def _wait_until(self, moment: datetime) -> float:
+        self._next_at = moment
         self._standing = replace(self._standing, next_at=moment)
         return max(0.0, (moment - self._now()).total_seconds())
 

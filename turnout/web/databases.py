@@ -28,6 +28,7 @@ async def show_database(request: Visit, name: FromPath[str]) -> Response[str]:
         name=name,
         database=await _find(request, name),
         statements=_statements(request, name),
+        password_place=_password_place(request, name),
         is_owner=request.user.role == OWNER,
         asked="asked" in request.query_params,
         size=size,
@@ -75,6 +76,13 @@ async def _find(visit: Visit, name: str, *, need: bool = False) -> Database | No
         if database.name == name:
             return database
     raise NotFound("The warehouse is busy; look again in a moment.")
+
+
+def _password_place(visit: Visit, name: str) -> str:
+    """Where the password is kept, as turnout.toml says it."""
+    place = visit.rooms.config.sources[name].password_file
+    home = str(visit.rooms.config.home)
+    return place.removeprefix(home).lstrip("/") if place.startswith(home) else place
 
 
 def _statements(visit: Visit, name: str) -> list[str]:

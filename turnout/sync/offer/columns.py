@@ -62,7 +62,7 @@ def offered_columns(
 
 
 def _offered(column: ColumnFacts, part: str, *, is_needed: bool, seen: str | None) -> OfferedColumn:
-    personal = seen or _personal(column, part)
+    personal = _personal(column, part) or seen or None
     if is_needed:
         # Hashed with the same key it still joins with itself, in other tables and in events.
         treat = ("hash:email" if "mail" in personal else "hash") if personal else ""
