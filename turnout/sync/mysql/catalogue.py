@@ -22,7 +22,7 @@ FROM information_schema.tables WHERE table_schema NOT IN ({SYSTEM_LIST})
 """
 COLUMNS = """
 SELECT column_name, data_type, column_type, is_nullable, numeric_precision, numeric_scale,
-       privileges, extra
+       privileges, extra, character_set_name
 FROM information_schema.columns WHERE table_schema = %s AND table_name = %s
 ORDER BY ordinal_position
 """
@@ -44,6 +44,7 @@ class FoundColumn:
     may_read: bool
     # Made out of others while it is read: no log has it.
     is_virtual: bool
+    charset: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,10 @@ class Catalogue:
                 f"If it is there, run on the leader: {self._grant(table)}",
             )
             return
-        missing = [
-            name
-            for name in table.columns
-            if name not in found.columns and table.settings.on_dropped == "stop"
-        ]
+        any_gone = table.settings.on_dropped == "null" and any(
+            name in found.columns for name in table.columns
+        )
+        missing = [name for name in table.columns if name not in found.columns and not any_gone]
         if missing:
             yield SourceRefused(
                 f"The table '{table.label}' has no column '{missing[0]}' that '{self.user}' "
@@ -119,6 +119,7 @@ class Catalogue:
                 f"{', '.join(f'{table.label}.{name}' for name in closed)}.",
                 hint=f"Run on the leader: {self._grant(table)}",
             )
+        yield from _unfit_settings(table)
 
     def _grant(self, table: SelectedTable) -> str:
         return " ".join(grants([table], self.user, self.database))
@@ -145,9 +146,10 @@ def _with_details(session: Session, found: FoundTable, table: SelectedTable) -> 
             nullable == "YES",
             "select" in privileges.lower().split(","),
             "VIRTUAL" in extra.upper(),
+            charset or "",
         )
-        for name, type_, spelled, nullable, precision, scale, privileges, extra in session.rows(
-            COLUMNS, where
+        for name, type_, spelled, nullable, precision, scale, privileges, extra, charset in (
+            session.rows(COLUMNS, where)
         )
     }
     indexes: dict[str, list[tuple[str, bool]]] = {}
@@ -169,6 +171,25 @@ def _with_details(session: Session, found: FoundTable, table: SelectedTable) -> 
         ),
         frozenset(parts[0][0] for parts in indexes.values() if parts[0][0]),
     )
+
+
+def _unfit_settings(table: SelectedTable) -> Iterator[SourceRefused]:
+    """What turnout.toml says of the table and its selected columns cannot give."""
+    settings = table.settings
+    named = [*settings.key, *settings.tracked, *settings.json_keys]
+    named += [name for name in (settings.cursor, settings.created_at, settings.person) if name]
+    for name in dict.fromkeys(named):
+        if name not in table.columns:
+            yield SourceRefused(
+                f"The settings of '{table.label}' speak of '{name}', which is not selected.",
+                hint=f"Add '{name}' to its columns.",
+            )
+    if settings.mode == "xmin":
+        yield SourceRefused(
+            f"The rows of '{table.label}' do not say which transaction wrote them: only "
+            "PostgreSQL's do.",
+            hint="Choose another mode than xmin: cursor, full or log.",
+        )
 
 
 def _is_closed(found: FoundTable, name: str) -> bool:

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 import pymysql
 
 from turnout import config
-from turnout.errors import SourceRefused
+from turnout.errors import SourceUnavailable
 from turnout.sync.mysql import rights
 from turnout.sync.mysql.address import understood
 from turnout.sync.mysql.catalogue import Catalogue, read_catalogue
@@ -44,19 +44,15 @@ class MySQL:
             # Only what happens here is explained as the source's doing, not what the caller does.
             with explained(found.session.address):
                 instant = begin(found.session, found.standing, after)
-            for table in selection:
-                with explained(found.session.address, table):
-                    _hold(found.session, table)
-            with explained(found.session.address):
-                catalogue = read_catalogue(found.session, selection)
-            yield MySQLSnapshot(found, self._source, instant, catalogue, selection)
+            snapshot = MySQLSnapshot(found, self._source, instant)
+            snapshot.take(selection)
+            yield snapshot
 
     def log(self, selection: Sequence[SelectedTable]) -> ChangeStream:
-        raise SourceRefused(
-            f"The changes of {', '.join(table.label for table in selection)} cannot be read as "
-            "they happen.",
-            hint="Choose another mode than log.",
-        )
+        # Its own library is needed only by those who ask for it.
+        from turnout.sync.mysql.stream import BinlogStream
+
+        return BinlogStream(self._source, selection)
 
     def check(self, selection: Sequence[SelectedTable]) -> list[str]:
         sentences: list[str] = []
@@ -78,27 +74,33 @@ class MySQL:
 class MySQLSnapshot:
     """The selected tables at one instant. See `SourceSnapshot`."""
 
-    def __init__(
-        self,
-        found: Opened,
-        source: config.Source,
-        instant: Instant,
-        catalogue: Catalogue,
-        selection: Sequence[SelectedTable],
-    ) -> None:
+    def __init__(self, found: Opened, source: config.Source, instant: Instant) -> None:
         self.instant = instant
         self.problems: dict[SelectedTable, str] = {}
         self._session = found.session
         self._lag_s = found.standing.lag_s or 0.0
         self._reads: dict[SelectedTable, Read] = {}
-        for table in selection:
-            self._take(table, catalogue)
         is_leader = found.standing.is_follower is False
         self._pace = Pace(
             found.session.address.place,
             source.rows_per_s_max,
             source.snapshot_s_max if is_leader else None,
         )
+
+    def take(self, selection: Sequence[SelectedTable]) -> None:
+        """Keep every selected table's shape, and sort out those that cannot be read."""
+        for table in selection:
+            try:
+                with explained(self._session.address, table):
+                    _hold(self._session, table)
+            except SourceUnavailable as error:
+                if not self._session.connection.open:
+                    raise
+                self.problems[table] = str(error)
+        with explained(self._session.address):
+            catalogue = read_catalogue(self._session, selection)
+        for table in selection:
+            self._take(table, catalogue)
 
     @property
     def as_of(self) -> datetime:
@@ -118,12 +120,12 @@ class MySQLSnapshot:
         return read.capped(largest, self.instant.now)
 
     def _take(self, table: SelectedTable, catalogue: Catalogue) -> None:
-        problem: SourceRefused | None = next(catalogue.problems(table), None)
+        problem = next(catalogue.problems(table), None)
         found = catalogue.get(table)
-        if problem is None and found is not None:
+        if problem is not None or found is None:
+            self.problems.setdefault(table, str(problem))
+        elif table not in self.problems:
             self._reads[table] = Read(table, found, catalogue.database)
-        else:
-            self.problems[table] = str(problem)
 
 
 def _hold(session: Session, table: SelectedTable) -> None:

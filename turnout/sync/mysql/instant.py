@@ -33,7 +33,7 @@ def begin(session: Session, standing: Standing, after: Instant | None) -> Instan
     """
     # Asked before: what is open then and still writes has begun before, and what begins later
     # cannot have an earlier time.
-    now = _now(session)
+    now = now_of(session)
     oldest_open = None if standing.is_follower else _oldest_open(session, now)
     place = _begin(session, standing)
     server = place.server
@@ -76,7 +76,8 @@ def _logs_all(session: Session, standing: Standing) -> bool:
     return said.get("log_bin") == "ON" and (not follows or said.get("log_slave_updates") == "ON")
 
 
-def _now(session: Session) -> datetime:
+def now_of(session: Session) -> datetime:
+    """The server's clock."""
     return datetime.fromisoformat(session.value(NOW)).replace(tzinfo=UTC)
 
 

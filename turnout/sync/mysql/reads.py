@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pyarrow as pa
 
-from turnout.errors import SourceRefused, SourceUnavailable
+from turnout.errors import SourceRefused
 from turnout.sync.mysql import wire
 from turnout.sync.mysql.arrays import array, arrow_type
 from turnout.sync.mysql.catalogue import FoundTable
@@ -19,10 +19,11 @@ from turnout.sync.mysql.names import qualified, quoted
 from turnout.sync.mysql.types import Reading, reading
 from turnout.sync.selection import SelectedTable
 from turnout.sync.source import Keys, Part, Shape, Since, SourceTable, WrittenSince
-from turnout.warehouse import Type
+from turnout.warehouse import Column, Type
 
 BATCH_BYTES = 1024 * 1024
 NUMBER = re.compile(r"-?[0-9]+(\.[0-9]+)?")
+CURSORS = (Type.TIME, Type.DATE, Type.INTEGER, Type.DECIMAL)
 
 
 class Read:
@@ -60,7 +61,7 @@ class Read:
         columns = ", ".join(each.expression for each in self.readings_of(part))
         conditions = []
         if isinstance(part, Since):
-            cursor = quoted(self.table.selected.settings.cursor)
+            cursor = quoted(self._cursor.name)
             conditions.append(f"({cursor} >= {_literal(part.bound)} OR {cursor} IS NULL)")
         if self.table.selected.settings.where:
             conditions.append(f"({self.table.selected.settings.where})")
@@ -70,19 +71,31 @@ class Read:
     @property
     def cursor_max_sql(self) -> str:
         """The statement that finds the largest cursor."""
-        settings = self.table.selected.settings
-        where = f" WHERE {settings.where}" if settings.where else ""
-        return f"SELECT MAX({quoted(settings.cursor)}){self._from}{where}"
+        where = self.table.selected.settings.where
+        condition = f" WHERE {where}" if where else ""
+        return f"SELECT MAX({quoted(self._cursor.name)}){self._from}{condition}"
 
     def capped(self, largest: str | None, now: datetime) -> str | None:
-        """`largest`, or `now` when it lies in the future; None when it is no time of any kind."""
-        cursor = self.table.selected.settings.cursor
-        type_ = next(each.column.type for each in self.readings if each.column.name == cursor)
+        """`largest`, or `now` when it lies in the future."""
+        type_ = self._cursor.type
         if largest is None or type_ not in (Type.TIME, Type.DATE):
             return largest
         # Both are written from the year down to the fraction.
         text = now.replace(tzinfo=None).isoformat(" ", "microseconds")
         return min(largest, text[:10] if type_ is Type.DATE else text)
+
+    @property
+    def _cursor(self) -> Column:
+        name = self.table.selected.settings.cursor
+        found = (each.column for each in self.readings if each.column.name == name)
+        column = next(found, None)
+        if column is None or column.type not in CURSORS:
+            raise SourceRefused(
+                f"The cursor '{name}' of '{self.table.selected.label}' is neither a time nor a "
+                "number.",
+                hint="Name a column such as updated_at, or choose another mode.",
+            )
+        return column
 
 
 def shape_of(selected: SelectedTable, found: FoundTable) -> Shape:
@@ -151,13 +164,14 @@ class Pace:
         self._rows = 0
 
     def keep(self, rows: int) -> None:
-        """Wait until `rows` more may have been read. Raises `SourceUnavailable` when it is late."""
+        """Wait until `rows` more may have been read. Raises `SourceRefused` when it is late."""
         self._rows += rows
         elapsed_s = time.monotonic() - self._began_s
         if self._snapshot_s_max is not None and elapsed_s > self._snapshot_s_max:
-            raise SourceUnavailable(
-                f"Reading {self._place} took longer than a snapshot is held open on a leader.",
-                hint="Copy from a follower, copy tables by cursor, or raise snapshot_s_max.",
+            raise SourceRefused(
+                f"The copy was given up: it held a snapshot on the leader {self._place} open for "
+                f"more than snapshot_s_max, {self._snapshot_s_max:,.0f} s.",
+                hint="Copy from a follower, or its larger tables by a cursor.",
             )
         if self._rows_per_s_max:
             time.sleep(max(0.0, self._rows / self._rows_per_s_max - elapsed_s))

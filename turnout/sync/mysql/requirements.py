@@ -14,8 +14,7 @@ NEEDED = {
     "binlog_row_metadata": ("FULL", "the log does not say which column is which"),
 }
 # Settings that write the log in a way that cannot be read here.
-COMPRESSED = ("log_bin_compress", "binlog_transaction_compression")
-MINUTES_KEPT_MIN = 60
+COMPRESSED = "binlog_transaction_compression"
 
 
 def log_missing(session: Session, source: config.Source | None = None) -> Iterator[str]:
@@ -23,7 +22,7 @@ def log_missing(session: Session, source: config.Source | None = None) -> Iterat
     place = session.address.place
     kind = session.server.kind
     said = session.variables(
-        *NEEDED, *COMPRESSED, "log_bin", "gtid_mode", "binlog_row_value_options", "server_id"
+        *NEEDED, COMPRESSED, "log_bin", "gtid_mode", "binlog_row_value_options"
     )
     if said.get("log_bin") != "ON":
         yield f"{place} keeps no log of changes: set log_bin and a server_id in its configuration."
@@ -44,9 +43,8 @@ def log_missing(session: Session, source: config.Source | None = None) -> Iterat
 
 
 def _written_otherwise(place: str, said: Mapping[str, str]) -> Iterator[str]:
-    for name in COMPRESSED:
-        if said.get(name) == "ON":
-            yield f"{place} compresses its log, which cannot be read here: set {name} to OFF."
+    if said.get(COMPRESSED) == "ON":
+        yield f"{place} compresses its log, which cannot be read here: set {COMPRESSED} to OFF."
     if said.get("binlog_row_value_options"):
         yield (
             f"{place} logs only parts of changed documents: "
