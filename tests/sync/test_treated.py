@@ -150,6 +150,14 @@ def test_errors_and_state_tell_no_value(
     assert ALICE not in told
 
 
+def test_a_look_says_beforehand_what_would_be_refused(staff: Any) -> None:
+    said = sync.check("app", source_of(staff, ["uuid", "seats"], treat={"seats": "mask"}))
+    assert any("staff.seats" in sentence for sentence in said)
+    said = sync.check("app", source_of(staff, ["uuid", "email"]))
+    assert any("staff.email looks personal" in sentence for sentence in said)
+    assert not any("personal" in one for one in sync.check("app", source_of(staff, ["uuid"])))
+
+
 class Office:
     """A home folder with its desk, which copies one real source."""
 

@@ -94,6 +94,13 @@ class Warehouse(Struct, frozen=True, forbid_unknown_fields=True):
     load_every_s: Annotated[
         Seconds, Meta(description="Pause between two loads of the journal.")
     ] = 1.0
+    compact_every_s: Annotated[
+        Seconds,
+        Meta(
+            description="The file is written anew this often, so that rows deleted meanwhile are "
+            "gone from it too; needs as much free disk as the file has bytes."
+        ),
+    ] = 30 * 86_400.0
 
 
 class Clips(Struct, frozen=True, forbid_unknown_fields=True):

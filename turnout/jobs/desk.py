@@ -26,6 +26,7 @@ from turnout.events.upkeep.replay import replay
 from turnout.events.upkeep.retype import retype
 from turnout.events.upkeep.trial import find_trial, remove_trial
 from turnout.events.upkeep.upkeep import Report, Tell, Upkeep
+from turnout.jobs.compaction import compact_if_due, note_compacted
 from turnout.jobs.dumps import load_files
 from turnout.jobs.privacy import forget as forget_people
 from turnout.jobs.privacy import plan_forgetting, sources_meant
@@ -105,6 +106,11 @@ class Desk:
             raise BadRequest(f"This Turnout knows no job '{job}'.")
         return self._keep_up(rest, parameters, tell)
 
+    def compact(self) -> None:
+        """Write the warehouse anew if it is time, so that what was deleted leaves its file."""
+        with self.turns.upkeep():
+            compact_if_due(self._config, self._warehouse, self._follower, now=datetime.now(UTC))
+
     def _answered(self, request: Request) -> Outcome | None:
         """None when it was cut off by `close`."""
         try:
@@ -165,6 +171,7 @@ class Desk:
                 with suppress(Stopped):  # too late for that
                     tell("Writing the warehouse anew", 0, 0)
                 self._warehouse.compact()
+                note_compacted(self._config.data_folder, datetime.now(UTC))
         if report.changed:
             self._follower.publish(now=datetime.now(UTC))
         if report.erased:

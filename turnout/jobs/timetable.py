@@ -28,6 +28,8 @@ PUBLISH_EVERY_S = 0.1
 REQUESTS_EVERY_S = 0.5
 RETIRE_EVERY_S = 60.0
 WATCH_EVERY_S = 10.0
+# It is looked this often whether it is time.
+COMPACT_EVERY_S = 3600.0
 
 log = structlog.get_logger()
 
@@ -49,6 +51,7 @@ def jobs_of(
         Job("publish", PUBLISH_EVERY_S, lambda: _publish(follower)),
         Job("requests", REQUESTS_EVERY_S, desk.answer_all),
         Job("retire", RETIRE_EVERY_S, lambda: _retire(config, loader, turns)),
+        Job("compact", COMPACT_EVERY_S, desk.compact),
         Job("watch", WATCH_EVERY_S, lambda: watch_all(watches, now=datetime.now(UTC))),
         *(
             Job(f"sync {copy.name}", copy.source.every_s, copy.run)
