@@ -14,7 +14,7 @@ import pytest
 from turnout import config
 from turnout.clips import cache, shelf
 from turnout.clips.cache import Answers
-from turnout.clips.follower import Follower, Snapshot
+from turnout.clips.follower import Follower
 from turnout.clips.runner import Ran, Runner
 from turnout.errors import NoSnapshot, QueryFailed, QueryRefused
 from turnout.warehouse.duckdb import DuckDB
@@ -29,13 +29,11 @@ class CountingRunner(Runner):
     runs = 0
     fails = False
 
-    async def run(
-        self, sql: str, snapshot: Snapshot, into: Path, *, timeout_s: float | None = None
-    ) -> Ran:
+    async def run(self, *asked: Any, **how: Any) -> Ran:
         self.runs += 1
         if self.fails:
             raise QueryFailed("It broke.")
-        return await super().run(sql, snapshot, into, timeout_s=timeout_s)
+        return await super().run(*asked, **how)
 
 
 @pytest.fixture

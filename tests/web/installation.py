@@ -25,7 +25,7 @@ from turnout.access.people import People
 from turnout.access.secret import secret_key
 from turnout.clips.cache import Answers
 from turnout.clips.clip import Clip, Clips
-from turnout.clips.follower import Follower, Snapshot
+from turnout.clips.follower import Follower
 from turnout.clips.runner import Ran, Runner
 from turnout.config import Clips as ClipSettings
 from turnout.config import Collector, Config, Source, TableSelection, Web
@@ -55,11 +55,9 @@ class CountedRunner(Runner):
 
     runs = 0
 
-    async def run(
-        self, sql: str, snapshot: Snapshot, into: Path, *, timeout_s: float | None = None
-    ) -> Ran:
+    async def run(self, *asked: Any, **how: Any) -> Ran:
         self.runs += 1
-        return await super().run(sql, snapshot, into, timeout_s=timeout_s)
+        return await super().run(*asked, **how)
 
 
 class Installation:

@@ -38,6 +38,9 @@ class Clip:
     position: int
     created_at: datetime
     changed_at: datetime
+    # The clip it was copied from, and that one's version then.
+    origin: str | None = None
+    origin_version: int | None = None
 
 
 class Clips:
@@ -55,9 +58,13 @@ class Clips:
         author: str,
         pinned: bool = False,
         id: str | None = None,  # noqa: A002 - the field's name
+        origin: Clip | None = None,
         now: datetime,
     ) -> Clip:
-        """Keep a new clip, last in order. Raises `BadRequest` for what cannot be kept."""
+        """Keep a new clip, last in order, copied from `origin` where there is one.
+
+        Raises `BadRequest` for what cannot be kept.
+        """
         content = _content(title, sql, description)
         clip_id = _new_id() if id is None else _checked_id(id)
         with self._state.begin() as connection:
@@ -66,7 +73,12 @@ class Clips:
             last = connection.scalar(sa.select(sa.func.max(clips.c.position)))
             connection.execute(
                 clips.insert().values(
-                    id=clip_id, position=(last or 0) + 1, pinned=pinned, created_at=now
+                    id=clip_id,
+                    position=(last or 0) + 1,
+                    pinned=pinned,
+                    created_at=now,
+                    origin=origin and origin.id,
+                    origin_version=origin and origin.version,
                 )
             )
             _add_version(connection, clip_id, version=1, author=author, created_at=now, **content)
@@ -201,6 +213,8 @@ def _all() -> sa.Select[Any]:
             clips.c.position,
             clips.c.created_at,
             versions.c.created_at.label("changed_at"),
+            clips.c.origin,
+            clips.c.origin_version,
         )
         .join_from(clips, versions, clips.c.id == versions.c.clip_id)
         .where(clips.c.archived_at.is_(None))

@@ -100,6 +100,9 @@ clip = sa.Table(
     sa.Column("pinned", sa.Boolean, nullable=False),
     sa.Column("created_at", Utc, nullable=False),
     sa.Column("archived_at", Utc),
+    # The clip it was copied from; it may be gone.
+    sa.Column("origin", sa.Text),
+    sa.Column("origin_version", sa.Integer),
 )
 
 clip_version = sa.Table(
