@@ -7,9 +7,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from turnout.errors import ConfigError, QueryFailed, SourceRefused, TurnoutError
+from turnout.sync.copying.bound import bound
 from turnout.sync.copying.guards import refuse_deletes, refuse_lost, refuse_repeats, refuse_shrunk
 from turnout.sync.copying.landing import Landed, land
-from turnout.sync.copying.mode import BY_CURSOR
+from turnout.sync.copying.mode import BY_CURSOR, cursor_of
 from turnout.sync.copying.plan import Desire, Plan, plan
 from turnout.sync.copying.settling import Arrival, Settling
 from turnout.sync.copying.staging import KEYS, ROWS, staged
@@ -118,7 +119,7 @@ class Reading:
 
         warehouse = self._desire.warehouse
         try:
-            largest = snapshot.cursor_max(planned.table) if planned.mode in BY_CURSOR else None
+            largest = _largest_cursor(snapshot, planned)
             rows = snapshot.rows(planned.table, planned.part)
             landed = land(warehouse, rows, planned.passage, self._staged(planned, ROWS), told)
             if planned.keys is None:
@@ -163,6 +164,16 @@ class Reading:
             self.problems[planned.selected] = error
             return None
         return replace(arrival, deleted=deleted, findings=findings)
+
+
+def _largest_cursor(snapshot: SourceSnapshot, planned: Plan) -> str | None:
+    column = cursor_of(planned.table)
+    if planned.mode not in BY_CURSOR or column is None:
+        return None
+    largest = snapshot.cursor_max(planned.table)
+    if largest is not None:
+        bound(column, largest, planned.selected.settings)  # said now, not by the next copy
+    return largest
 
 
 def _is_here(desire: Desire, state: TableState) -> bool:
