@@ -155,6 +155,7 @@ async def run_app(config: Config, duty: Duty) -> None:
             renew=duty.renew,
         )
         desk = Desk(config, warehouse, loader, follower, copies)
+        desk.renew = duty.renew
         loop = asyncio.get_running_loop()
         desk.serve(Requests(state), lambda: _wait_for(answers.forget(), loop))
         captures = captures_of(config, warehouse, follower)

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from turnout.cli import offering
+from turnout.cli.asking import ask
 from turnout.cli.offering import say
 from turnout.cli.terminal import Home, console
 from turnout.config import FILE_NAME, Source, load_config, put_password, without_password
 from turnout.errors import ConfigError
+from turnout.home import is_running
 
 if TYPE_CHECKING:
     from turnout.sync.offer.choice import SourceChoice
@@ -78,6 +80,9 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
     if is_asking and not typer.confirm(f"Write this into {FILE_NAME}?", default=True):
         raise typer.Abort
     _write(home, choice, source, password)
+    config = load_config(home)
+    if is_running(config, "app"):
+        say(ask(config, "renew").sentence)
     _say_next(choice, role)
 
 

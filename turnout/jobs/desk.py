@@ -28,6 +28,7 @@ from turnout.events.upkeep.trial import find_trial, remove_trial
 from turnout.events.upkeep.upkeep import Report, Tell, Upkeep
 from turnout.jobs.compaction import compact_if_due, note_compacted
 from turnout.jobs.dumps import load_files
+from turnout.jobs.listing import list_sources
 from turnout.jobs.privacy import forget as forget_people
 from turnout.jobs.privacy import plan_forgetting, sources_meant
 from turnout.jobs.privacy import report as privacy_report
@@ -39,6 +40,8 @@ from turnout.warehouse import Warehouse
 
 # How far it is, is written down this often.
 NOTE_EVERY_S = 0.2
+# Whoever asked for other settings has the answer before the process that gives it ends.
+RENEW_AFTER_S = 0.5
 # What can be done about events, by its word.
 WORKS: Mapping[str, Callable[[Upkeep, Mapping[str, Any]], Report]] = {
     "imported": load_imported,
@@ -65,6 +68,8 @@ class Desk:
     ) -> None:
         self.turns = Turns()
         self.forget_answers: Callable[[], int] = lambda: 0
+        # Have another process take this one's place; None where nobody would start it.
+        self.renew: Callable[[], None] | None = None
         self._config = config
         self._warehouse = warehouse
         self._loader = loader
@@ -98,6 +103,11 @@ class Desk:
             return self._sync(rest, tell, whole=bool(parameters.get("whole")))
         if word == "source" and rest.startswith("load "):
             return self._load(rest.removeprefix("load "), parameters, tell)
+        if job == "renew":
+            return self._renewed()
+        if word == "source" and rest == "list":
+            standings = {name: copy.standing for name, copy in self._copies.items()}
+            return list_sources(self._config, self._warehouse, standings)
         if word == "source" and rest == "forget":
             return self._forget(parameters, tell)
         if word == "source" and rest == "report":
@@ -124,6 +134,12 @@ class Desk:
             log.exception("request failed", job=request.job)
             return Outcome(True, "It failed inside; the log says more.", {})
         return Outcome(report.failed, report.sentence, report.result)
+
+    def _renewed(self) -> Report:
+        if self.renew is None:
+            return Report("The settings are read at the next start.")
+        threading.Timer(RENEW_AFTER_S, self.renew).start()
+        return Report("Turnout reads its settings anew.")
 
     def _sync(self, name: str, tell: Tell, *, whole: bool) -> Report:
         run = self._copy(name).copy(_progress(name, tell), whole=whole)

@@ -122,13 +122,20 @@ class Database:
 async def read_databases(rooms: Rooms) -> list[Database] | None:
     """All copied databases; None when the warehouse is too busy to say it quickly."""
     try:
-        return await asyncio.wait_for(asyncio.to_thread(_read, rooms), PATIENCE_S)
+        return await asyncio.wait_for(
+            asyncio.to_thread(
+                databases_of, rooms.config.sources, rooms.warehouse, rooms.standings()
+            ),
+            PATIENCE_S,
+        )
     except (TimeoutError, TurnoutError):
         return None
 
 
-def _read(rooms: Rooms) -> list[Database]:
-    warehouse, standings = rooms.warehouse, rooms.standings()
+def databases_of(
+    sources: Mapping[str, Source], warehouse: Warehouse, standings: Mapping[str, Standing]
+) -> list[Database]:
+    """The sources as they are now; `standings` are those of the process that copies them."""
     there = {table.name for table in warehouse.tables("_turnout")}
     found = {name: _rows(warehouse, name) for name in STATE_TABLES if name in there}
     return [
@@ -139,7 +146,7 @@ def _read(rooms: Rooms) -> list[Database]:
             _tables(warehouse, name, source, found),
             _runs(found.get("sync_runs", ()), name),
         )
-        for name, source in rooms.config.sources.items()
+        for name, source in sources.items()
     ]
 
 
