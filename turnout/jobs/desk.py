@@ -101,17 +101,10 @@ class Desk:
         word, _, rest = job.partition(" ")
         if word == "sync":
             return self._sync(rest, tell, whole=bool(parameters.get("whole")))
-        if word == "source" and rest.startswith("load "):
-            return self._load(rest.removeprefix("load "), parameters, tell)
+        if word == "source":
+            return self._source(rest, parameters, tell)
         if job == "renew":
             return self._renewed()
-        if word == "source" and rest == "list":
-            standings = {name: copy.standing for name, copy in self._copies.items()}
-            return list_sources(self._config, self._warehouse, standings)
-        if word == "source" and rest == "forget":
-            return self._forget(parameters, tell)
-        if word == "source" and rest == "report":
-            return privacy_report(self._config, self._warehouse, parameters)
         if word != "events":
             raise BadRequest(f"This Turnout knows no job '{job}'.")
         return self._keep_up(rest, parameters, tell)
@@ -120,6 +113,18 @@ class Desk:
         """Write the warehouse anew if it is time, so that what was deleted leaves its file."""
         with self.turns.upkeep():
             compact_if_due(self._config, self._warehouse, self._follower, now=datetime.now(UTC))
+
+    def _source(self, work: str, parameters: Mapping[str, Any], tell: Tell) -> Report:
+        if work.startswith("load "):
+            return self._load(work.removeprefix("load "), parameters, tell)
+        if work == "list":
+            standings = {name: copy.standing for name, copy in self._copies.items()}
+            return list_sources(self._config, self._warehouse, standings)
+        if work == "forget":
+            return self._forget(parameters, tell)
+        if work == "report":
+            return privacy_report(self._config, self._warehouse, parameters)
+        raise BadRequest(f"This Turnout knows no work '{work}' on sources.")
 
     def _answered(self, request: Request) -> Outcome | None:
         """None when it was cut off by `close`."""

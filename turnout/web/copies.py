@@ -61,6 +61,8 @@ class PastRun:
     def outcome(self) -> str:
         if self.error is None:
             return "done"
+        if any(detail.get("family") == "Stopped" for detail in self.details):
+            return "stopped"
         return "partly" if self.as_of else "failed"
 
 
@@ -94,11 +96,17 @@ class Database:
         """Why the last try failed, when it did."""
         if self.standing.problem:
             return self.standing.problem
-        return self.runs[0].error if self.runs else None
+        return self.last.error if self.last else None
+
+    @property
+    def last(self) -> PastRun | None:
+        """The last run that ended by itself: one that was stopped says nothing of the source."""
+        return next((run for run in self.runs if run.outcome != "stopped"), None)
 
     @property
     def tried_at(self) -> datetime | None:
-        return self.runs[0].finished_at if self.runs else self.standing.failed_at
+        """When the last try ended."""
+        return self.last.finished_at if self.last else self.standing.failed_at
 
     @property
     def state(self) -> str:
@@ -106,8 +114,7 @@ class Database:
         if self.standing.began_at:
             return "copying"
         if self.problem:
-            last = self.runs[0] if self.runs else None
-            is_partly = last is not None and last.as_of and not self.standing.problem
+            is_partly = self.last and self.last.as_of and not self.standing.problem
             return "partly copied" if is_partly else "not copied"
         return "copied" if self.as_of else "waiting"
 
