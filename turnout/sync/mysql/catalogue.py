@@ -31,6 +31,12 @@ SELECT index_name, non_unique, column_name, nullable, sub_part
 FROM information_schema.statistics WHERE table_schema = %s AND table_name = %s
 ORDER BY index_name <> 'PRIMARY', index_name, seq_in_index
 """
+# Foreign keys that change rows by themselves. Shown to those only who may read the whole table.
+CASCADES = """
+SELECT 1 FROM information_schema.referential_constraints
+WHERE constraint_schema = %s AND table_name = %s
+  AND (delete_rule NOT IN ('RESTRICT', 'NO ACTION') OR update_rule NOT IN ('RESTRICT', 'NO ACTION'))
+"""
 # The engines whose rows a snapshot shows as they were when it began.
 ENGINES = ("InnoDB", "ROCKSDB", "TokuDB", "XtraDB")
 
@@ -64,6 +70,7 @@ class FoundTable:
     keys: tuple[tuple[str, ...], ...] = ()
     # Columns that an index begins with.
     indexed: frozenset[str] = frozenset()
+    is_cascaded: bool = False
 
     @property
     def label(self) -> str:
@@ -170,6 +177,7 @@ def _with_details(session: Session, found: FoundTable, table: SelectedTable) -> 
             if all(is_key for _, is_key in parts)
         ),
         frozenset(parts[0][0] for parts in indexes.values() if parts[0][0]),
+        bool(session.rows(CASCADES, where)),
     )
 
 

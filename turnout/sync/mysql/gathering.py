@@ -106,8 +106,8 @@ class Gathering:
         """`watched` by database and name. Transactions in `done` were applied before."""
         self.torn: dict[SelectedTable, str] = {}
         self.done = done
-        # How much has gathered; when the last whole transaction was; whether one goes on.
-        self.rows = self.bytes = 0
+        # How much has gathered, and was read; when the last transaction was; whether one goes on.
+        self.rows = self.bytes = self.log_bytes = 0
         self.at_us = 0
         self.is_open = False
         # Where the log goes on after the last whole transaction.
@@ -123,6 +123,7 @@ class Gathering:
 
     def take(self, event: Event) -> None:
         """Gather what this event says. Raises `SourceRefused` when it cannot be read."""
+        self.log_bytes += len(event.body)
         if event.kind in ROWS:
             self._take_rows(event)
         elif event.kind == Kind.TABLE_MAP:
@@ -144,7 +145,7 @@ class Gathering:
     def taken(self) -> tuple[Changes, ...]:
         """What has gathered since this was called last."""
         piles, self._piles = self._piles, {}
-        self.rows = self.bytes = 0
+        self.rows = self.bytes = self.log_bytes = 0
         return tuple(pile.changes() for pile in piles.values())
 
     def _begin(self, event: Event) -> None:

@@ -102,7 +102,9 @@ class MariaDone:
 
     @property
     def gtids(self) -> str:
-        return ",".join(f"{domain}-{server}-{n}" for domain, (server, n) in self._last.items())
+        # In one order, whatever they were met in: positions are compared as text.
+        last = sorted(self._last.items())
+        return ",".join(f"{domain}-{server}-{number}" for domain, (server, number) in last)
 
     @property
     def count(self) -> int:
@@ -144,7 +146,7 @@ class MySQLDone:
     def gtids(self) -> str:
         return ",".join(
             ":".join([server, *(_range(first, end) for first, end in ranges)])
-            for server, ranges in self._ranges.items()
+            for server, ranges in sorted(self._ranges.items())
         )
 
     @property

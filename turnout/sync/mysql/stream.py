@@ -33,7 +33,7 @@ from turnout.sync.mysql.position import (
 )
 from turnout.sync.mysql.reads import Read
 from turnout.sync.mysql.requirements import log_missing
-from turnout.sync.mysql.standing import server_of
+from turnout.sync.mysql.standing import read_standing, server_of, unfit
 from turnout.sync.mysql.types import SHAPES
 from turnout.sync.selection import SelectedTable
 from turnout.sync.source import ChangeBatch, Instant
@@ -55,19 +55,15 @@ class BinlogStream:
         with ExitStack() as stack:
             found = stack.enter_context(server_of(source))
             self._session = found.session
-            self._standing = found.standing
+            self._selection = selection
             with explained(self._session.address):
                 if missing := list(log_missing(self._session, source)):
                     raise SourceRefused(" ".join(missing))
-                catalogue = read_catalogue(self._session, selection)
                 self._charsets = read_charsets(self._session)
                 self._identity = identity_of(self._session)
-                self.server = read_place(self._session, self._standing.leader).server
+                self.server = read_place(self._session, found.standing.leader).server
+                self._look()
             self._opened = stack.pop_all()
-        self.problems: dict[SelectedTable, str] = {}
-        self._reads: dict[SelectedTable, Read] = {}
-        for table in selection:
-            self._take(table, catalogue)
 
     @property
     def retained_bytes(self) -> int:
@@ -76,30 +72,31 @@ class BinlogStream:
     def begin(self, *, replacing: bool) -> str:  # noqa: ARG002 - nothing there is ours
         """Where the log is now. It is kept anyway; that it may be read is tried."""
         with explained(self._session.address):
-            position = read_place(self._session, self._standing.leader).position
+            position = read_place(self._session).position
         for _ in self._events(Position.parse(position, "")):
             break
         return position
 
     def batches(self, after: str, copied: Mapping[SelectedTable, Instant]) -> Iterator[ChangeBatch]:
-        with explained(self._session.address):
-            place = read_place(self._session, self._standing.leader)
-            as_of = now_of(self._session) - timedelta(seconds=self._standing.lag_s or 0.0)
-        if count_of(place.position) < count_of(after) and not self._standing.is_follower:
+        address = self._session.address
+        with explained(address):
+            standing = read_standing(self._session)
+            place = read_place(self._session)
+            as_of = now_of(self._session) - timedelta(seconds=standing.lag_s or 0.0)
+        if problem := unfit(standing, address, self._source.lag_max_s):
+            raise problem
+        count = count_of(place.position)
+        if count < count_of(after) and not standing.is_follower:
             # It was restored, or its log was begun anew.
-            raise log_lost(self._session.address)
-        is_mariadb = self._session.server.is_mariadb
-        if count_of(place.position) <= count_of(after):
+            raise log_lost(address)
+        if count <= count_of(after):
             yield ChangeBatch((), after, as_of)
             return
-        watched = {
-            (database_of(table, self._session.address.database), table.name): Watched(
-                read.table, read.readings, self._copied(copied.get(table), after)
-            )
-            for table, read in self._reads.items()
-        }
-        gathering = Gathering(watched, done(after, is_mariadb=is_mariadb), self._charsets)
-        yield from self._gathered(gathering, after, count_of(place.position))
+        if self._is_to_look:
+            with explained(address):
+                self._look()
+        gathering = self._gathering(after, copied)
+        yield from self._gathered(gathering, after, count)
         yield self._batch(gathering, self._position(gathering), as_of)
 
     def confirm(self, position: str) -> None:
@@ -107,6 +104,26 @@ class BinlogStream:
 
     def close(self) -> None:
         self._opened.close()
+
+    def _look(self) -> None:
+        """See how the selected tables are now."""
+        catalogue = read_catalogue(self._session, self._selection)
+        self.problems: dict[SelectedTable, str] = {}
+        self._reads: dict[SelectedTable, Read] = {}
+        for table in self._selection:
+            self._take(table, catalogue)
+        self._is_to_look = bool(self.problems)
+
+    def _gathering(self, after: str, copied: Mapping[SelectedTable, Instant]) -> Gathering:
+        is_mariadb = self._session.server.is_mariadb
+        database = self._session.address.database
+        watched = {
+            (database_of(table, database), table.name): Watched(
+                read.table, read.readings, self._copied(copied.get(table), after)
+            )
+            for table, read in self._reads.items()
+        }
+        return Gathering(watched, done(after, is_mariadb=is_mariadb), self._charsets)
 
     def _gathered(self, gathering: Gathering, after: str, count: int) -> Iterator[ChangeBatch]:
         """Batches of what is too much for the last one, until `count` transactions were read."""
@@ -126,7 +143,12 @@ class BinlogStream:
     def _batch(
         self, gathering: Gathering, position: str, as_of: datetime, *, is_whole: bool = True
     ) -> ChangeBatch:
-        return ChangeBatch(gathering.taken(), position, as_of, is_whole, dict(gathering.torn))
+        # What was altered may be of other types now.
+        self._is_to_look = self._is_to_look or bool(gathering.torn)
+        log_bytes = gathering.log_bytes
+        return ChangeBatch(
+            gathering.taken(), position, as_of, is_whole, dict(gathering.torn), log_bytes
+        )
 
     def _events(self, position: Position) -> Iterator[Event]:
         address = self._session.address
@@ -190,6 +212,11 @@ def _not_in_log(read: Read, found: FoundTable, charsets: Charsets) -> Iterator[s
         yield f"'{label}' has no key among its selected columns, to follow its rows by. {hint}"
     if found.is_view:
         yield f"'{label}' is a view, and the log has tables only. {hint}"
+    if found.is_cascaded:
+        yield (
+            f"Rows of '{label}' are changed by a foreign key (ON DELETE or ON UPDATE), and such "
+            f"changes are in no log. {hint}"
+        )
     if settings.where:
         yield f"'{label}' is copied in part (where), and the log has all of its rows. {hint}"
     if settings.json_keys:
