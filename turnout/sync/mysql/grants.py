@@ -13,6 +13,11 @@ def grants(selection: Sequence[SelectedTable], user: str, database: str) -> list
     return [_grant(table, user, database) for table in selection]
 
 
+def new_user(user: str) -> str:
+    """The statement that makes `user`, with a password to be filled in."""
+    return f"CREATE USER {account(user)} IDENTIFIED BY '…' WITH MAX_USER_CONNECTIONS 4;"
+
+
 def account(user: str) -> str:
     """`name@host` as the server writes it, quoted; without a host, of any."""
     name, _, host = user.rpartition("@") if "@" in user else (user, "", "%")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from turnout import config
 from turnout.sync.mysql.catalogue import Catalogue
 from turnout.sync.mysql.connection import Session
-from turnout.sync.mysql.grants import account, grants
+from turnout.sync.mysql.grants import account, grants, new_user
 from turnout.sync.mysql.names import qualified, quoted
 from turnout.sync.mysql.requirements import log_missing
 from turnout.sync.mysql.standing import Standing, unfit
@@ -177,8 +177,7 @@ def _rights(said: str) -> dict[str, tuple[str, ...]]:
 
 
 def _new_user(selection: Sequence[SelectedTable], database: str) -> str:
-    create = "CREATE USER 'turnout'@'%' IDENTIFIED BY '…' WITH MAX_USER_CONNECTIONS 4;"
-    return " ".join([create, *grants(selection, "turnout", database)])
+    return " ".join([new_user("turnout"), *grants(selection, "turnout", database)])
 
 
 def _listed(names: Sequence[str]) -> str:
