@@ -109,6 +109,16 @@ def test_another_treatment_and_another_key_leave_nothing_of_before(
             assert all(memo.startswith(id_) == bool(treat) for memo in known), table
 
 
+def test_a_column_that_is_not_selected_any_more_leaves_the_history_too(
+    staff: Any, warehouse: Warehouse
+) -> None:
+    for columns in (["uuid", "memo", "seats"], ["uuid", "seats"]):
+        source = source_of(staff, columns, history=True)
+        sync.copy("app", source, warehouse, secret=SECRET)
+    for table in warehouse.tables("userdata"):
+        assert table.column("memo") is None, table.name
+
+
 def test_what_looks_personal_after_all_is_told_and_can_be_stopped(
     staff: Any, warehouse: Warehouse
 ) -> None:

@@ -156,7 +156,7 @@ def forget_values(transaction: Transaction, history: History, columns: Collectio
     for column in there.columns:
         if column not in left:
             quoted = history.dialect.identifier(column.name)
-            transaction.execute(f"ALTER TABLE {name} DROP COLUMN {quoted}")
+            transaction.execute(f"ALTER TABLE {name} DROP COLUMN IF EXISTS {quoted}")
     return replace(history, there=replace(there, columns=tuple(left)))
 
 
