@@ -217,3 +217,17 @@ def test_the_session_can_change_nothing_and_waits_for_nobody_long(
         assert worker.value(f"SELECT {asked('idle_in_transaction_session_timeout')}") == "1min"
         with pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
             control.execute("DELETE FROM public.visit")
+
+
+def test_a_service_that_says_little_of_itself_is_read_all_the_same(
+    company: Any, reader: Any
+) -> None:
+    company.grant()
+    for function in ("pg_control_system()", "pg_control_checkpoint()", "pg_current_wal_lsn()"):
+        company.run(f"REVOKE EXECUTE ON FUNCTION {function} FROM PUBLIC")
+    for url in (company.leader_url(company.reader), company.follower_url(company.reader)):
+        with reader(url, {"company": ["uuid"]}).snapshot() as found:
+            assert found.instant.server.startswith("?/?/")
+            assert [batch.num_rows for batch in found.rows(found.tables[0])] == [2]
+            with reader(url, {"company": ["uuid"]}).snapshot(found.instant):
+                """It cannot say whether it is behind."""

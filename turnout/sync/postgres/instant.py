@@ -11,9 +11,6 @@ import psycopg
 from turnout.sync.postgres.connection import SNAPSHOT
 from turnout.sync.source import Instant
 
-# A log position in sixteen digits, so that text compares as positions do; still a pg_lsn.
-POSITION = "lpad(split_part({0}, '/', 1), 8, '0') || '/' || lpad(split_part({0}, '/', 2), 8, '0')"
-
 # The server's history: which cluster, on which timeline, which database in it. A follower knows
 # its timeline as of its last restart point: after a failover it may name the new one late, and
 # then a table is copied whole once more than needed.
@@ -23,10 +20,13 @@ SELECT s.system_identifier || '/' || CASE WHEN pg_is_in_recovery() THEN c.timeli
        || '/' || (SELECT oid FROM pg_database WHERE datname = current_database())
 FROM pg_control_system() s, pg_control_checkpoint() c
 """
+SERVER_WITHIN = """
+SELECT '?/?/' || oid FROM pg_database WHERE datname = current_database()
+"""
 # A follower that has replayed all it received, and still receives, is as new as its clock.
 # Else its data is as of the last transaction it replayed, or at least of its last checkpoint.
 AS_OF = """
-SELECT pg_export_snapshot(), CASE
+SELECT CASE
     WHEN NOT pg_is_in_recovery() THEN now()
     WHEN EXISTS (SELECT FROM pg_stat_wal_receiver)
         AND pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() THEN now()
@@ -34,14 +34,17 @@ SELECT pg_export_snapshot(), CASE
         (SELECT checkpoint_time FROM pg_control_checkpoint()))
 END
 """
-INSTANT = f"""
-SELECT {
-    POSITION.format(
-        "(CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() "
-        "ELSE pg_current_wal_lsn() END)::text"
-    )
-}, now(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+LSN = """
+SELECT coalesce((CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
+    ELSE pg_current_wal_lsn() END)::text, '')
 """
+NOW = "SELECT now(), pg_snapshot_xmin(pg_current_snapshot())::text::bigint"
+# What some services that are almost a PostgreSQL refuse to say.
+UNSAID = (
+    psycopg.errors.FeatureNotSupported,
+    psycopg.errors.UndefinedFunction,
+    psycopg.errors.InsufficientPrivilege,
+)
 
 # Asked before the snapshot is taken: what is open then and still writes has begun before, and what
 # begins later cannot have an earlier time. Maintenance by the server itself writes no rows.
@@ -71,7 +74,8 @@ def begin(connection: psycopg.Connection[Any]) -> Begun:
     """Open a snapshot that lasts as long as the transaction `connection` is in from now on."""
     oldest_open = read_oldest_open(connection)
     connection.execute(f"BEGIN {SNAPSHOT}")
-    name, as_of = connection.execute(AS_OF).fetchall()[0]
+    name = _value(connection, "SELECT pg_export_snapshot()")
+    (as_of,) = answer(connection, AS_OF, "SELECT now()")
     return Begun(name, as_of.astimezone(UTC), read_instant(connection, oldest_open))
 
 
@@ -90,9 +94,26 @@ def read_instant(
     connection: psycopg.Connection[Any], oldest_open: datetime | None = None
 ) -> Instant:
     """The instant of the snapshot that `connection` is in."""
-    server = _value(connection, SERVER)
-    position, now, xmin = connection.execute(INSTANT).fetchall()[0]
-    return Instant(server, position, now.astimezone(UTC), oldest_open, xmin)
+    (server,) = answer(connection, SERVER, SERVER_WITHIN)
+    (position,) = answer(connection, LSN, "SELECT ''")
+    ((now, xmin),) = connection.execute(NOW)
+    return Instant(server, comparable(position), now.astimezone(UTC), oldest_open, xmin)
+
+
+def comparable(position: str) -> str:
+    """A log position in sixteen digits, so that text compares as positions do; still a pg_lsn."""
+    return "/".join(part.zfill(8) for part in position.split("/")) if position else ""
+
+
+def answer(connection: psycopg.Connection[Any], question: str, otherwise: str) -> tuple[Any, ...]:
+    """The answer to `question`; where the server refuses to say, that to `otherwise`."""
+    row: tuple[Any, ...]
+    try:
+        with connection.transaction():
+            (row,) = connection.execute(question)
+    except UNSAID:
+        (row,) = connection.execute(otherwise)
+    return row
 
 
 def _value(connection: psycopg.Connection[Any], question: str) -> Any:

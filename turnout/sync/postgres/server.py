@@ -13,7 +13,7 @@ from turnout.errors import SourceRefused, SourceUnavailable, TurnoutError
 from turnout.sync.postgres.address import Address, addresses
 from turnout.sync.postgres.connection import connect, limit_idle
 from turnout.sync.postgres.errors import explained
-from turnout.sync.postgres.instant import read_instant
+from turnout.sync.postgres.instant import answer, read_instant
 from turnout.sync.source import Instant
 
 # A snapshot on a follower holds back no leader's cleaning, but no follower's replay for ever.
@@ -31,6 +31,7 @@ SELECT pg_is_in_recovery(), EXISTS (SELECT FROM pg_stat_wal_receiver),
                (SELECT checkpoint_time FROM pg_control_checkpoint())))
        END::float8
 """
+STANDING_UNSAID = "SELECT pg_is_in_recovery(), true, false, 0::float8"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ def open_server(source: config.Source, after: Instant | None = None) -> Server:
 
 def read_standing(connection: psycopg.Connection[Any]) -> Standing:
     """Leader or follower, and how far behind."""
-    return Standing(*connection.execute(STANDING).fetchall()[0])
+    return Standing(*answer(connection, STANDING, STANDING_UNSAID))
 
 
 def unfit(standing: Standing, address: Address, lag_s_max: float) -> SourceUnavailable | None:
@@ -105,6 +106,8 @@ def behind(connection: psycopg.Connection[Any], address: Address, after: Instant
     """Whether the server has not yet replayed what was there at the instant `after`."""
     with explained(address.url):
         now = read_instant(connection)
+    if not now.position:
+        return False  # it does not say
     return now.server == after.server and now.position < after.position
 
 
