@@ -32,7 +32,9 @@ class Batch:
 
 
 @st.composite
-def batches(draw: st.DrawFn, *, failures: Sequence[Failure] = FAILURES) -> list[Batch]:
+def batches(
+    draw: st.DrawFn, *, failures: Sequence[Failure] = FAILURES, count_max: int = 3
+) -> list[Batch]:
     return draw(
         st.lists(
             st.builds(
@@ -43,7 +45,7 @@ def batches(draw: st.DrawFn, *, failures: Sequence[Failure] = FAILURES) -> list[
                 st.integers(0, STEPS_MAX),
             ),
             min_size=2,
-            max_size=5,
+            max_size=count_max,
         )
     )
 
