@@ -10,7 +10,7 @@ import pytest
 
 from tests.web.installation import PASSWORD, Installation, Running, fill, token_in
 from turnout.state import migrate
-from turnout.web import status
+from turnout.web import copies, status
 
 
 @pytest.fixture(scope="session")
@@ -33,6 +33,7 @@ def make_installation(
     with pytest.MonkeyPatch.context() as patch:
         # A busy machine must not make pages say that the warehouse is busy.
         patch.setattr(status, "PATIENCE_S", 20.0)
+        patch.setattr(copies, "PATIENCE_S", 20.0)
         yield make
     for running in opened:
         running.close()

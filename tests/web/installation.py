@@ -31,6 +31,7 @@ from turnout.config import Clips as ClipSettings
 from turnout.config import Collector, Config, Source, TableSelection, Web
 from turnout.state import open_state
 from turnout.state.table import notice
+from turnout.sync.standing import Standing
 from turnout.warehouse import Column, Table, Type, open_warehouse
 from turnout.web.rooms import Rooms
 from turnout.web.site import build_site
@@ -100,6 +101,7 @@ class Installation:
         self.links = Links(self.state, secret_key(self.config.data_folder))
         self.clips = Clips(self.state)
         self.clock = Clock()
+        self.standings: dict[str, Standing] = {}
         self.patience_s = patience_s
 
     def rooms(self) -> Rooms:
@@ -114,6 +116,7 @@ class Installation:
             follower=self.follower,
             warehouse=self.warehouse,
             backlog_bytes=lambda: 0,
+            standings=lambda: self.standings,
         )
 
     def clip(self, title: str, sql: str, **values: Any) -> Clip:

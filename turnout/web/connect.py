@@ -11,11 +11,17 @@ from typing import Any
 
 from litestar import Response, get, post
 from litestar.params import FromPath
-from litestar.status_codes import HTTP_200_OK
+from litestar.status_codes import HTTP_200_OK, HTTP_400_BAD_REQUEST
 
 from turnout.access.people import OWNER
 from turnout.config import Source, load_config, put_password, without_password
-from turnout.errors import BadRequest, NotAllowed, SourceUnavailable, TurnoutError
+from turnout.errors import (
+    BadRequest,
+    ConfigError,
+    NotAllowed,
+    SourceUnavailable,
+    TurnoutError,
+)
 from turnout.sync.offer.choice import SourceChoice, choose
 from turnout.sync.offer.look import look, sampled
 from turnout.sync.offer.offer import Offer, make_offer
@@ -177,7 +183,7 @@ def _address_form(
     """The form, with what was typed into it except the password."""
     return visit.page(
         "connect.html",
-        status=status_of(problem) if problem else HTTP_200_OK,
+        status=_status(problem),
         typed={
             "name": fields.get("name", ""),
             "url": without_password(fields.get("url", "")[:URL_CHARS_MAX])[0],
@@ -198,7 +204,7 @@ def _offer_page(
     offer = _offer(looked, fields or visit.query_params)
     return visit.page(
         "offer.html",
-        status=status_of(problem) if problem else HTTP_200_OK,
+        status=_status(problem),
         token=token,
         looked=looked,
         offer=offer,
@@ -213,6 +219,13 @@ def _offer_page(
         problem=problem,
         renews=visit.rooms.renew is not None,
     )
+
+
+def _status(problem: TurnoutError | None) -> int:
+    """What the settings would not bear is, in a form, the sender's to correct."""
+    if problem is None:
+        return HTTP_200_OK
+    return HTTP_400_BAD_REQUEST if isinstance(problem, ConfigError) else status_of(problem)
 
 
 def _lookings(visit: Visit) -> Lookings:

@@ -9,6 +9,7 @@ from litestar import Response, get, post
 from litestar.params import FromPath
 
 from turnout.access.people import OWNER
+from turnout.config import load_config
 from turnout.errors import ConfigError, NotFound
 from turnout.state.request import Requests
 from turnout.sync.offer.sentences import size
@@ -22,7 +23,8 @@ ROLE = "turnout"
 @get("/databases/{name:str}", guards=[signed_in])
 async def show_database(request: Visit, name: FromPath[str]) -> Response[str]:
     """How it stands, its tables, its last copies, and the role that it needs."""
-    _check(request, name)
+    if name not in request.rooms.config.sources:
+        return await _coming(request, name)
     return request.page(
         "database.html",
         name=name,
@@ -59,6 +61,14 @@ async def copy_now(request: Visit, name: FromPath[str]) -> Response[None]:
     parameters: dict[str, Any] = {"whole": True} if whole else {}
     await asyncio.to_thread(requests.ask, f"sync {name}", parameters)
     return go(f"/databases/{name}?asked")
+
+
+async def _coming(visit: Visit, name: str) -> Response[str]:
+    """One that was connected a moment ago: turnout.toml has it, this process does not yet."""
+    written = await asyncio.to_thread(load_config, visit.rooms.config.home)
+    if name not in written.sources:
+        _check(visit, name)
+    return visit.page("database_coming.html", name=name, is_preparing=visit.rooms.renew is not None)
 
 
 def _check(visit: Visit, name: str) -> None:
