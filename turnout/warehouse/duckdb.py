@@ -126,8 +126,7 @@ class DuckDB:
                 cursor.begin()
             try:
                 yield DuckDBTransaction(cursor)
-                with _explained():
-                    cursor.commit()
+                _commit(cursor)
             except BaseException:
                 _roll_back(cursor)
                 raise
@@ -367,6 +366,17 @@ def _explained() -> Iterator[None]:
         raise QueryFailed(f"A value does not fit the type of {which}.") from None
     except duckdb.Error as error:
         raise QueryFailed(str(error)) from error
+
+
+def _commit(cursor: duckdb.DuckDBPyConnection) -> None:
+    # Nobody else writes, so what fails now is no conflict: it is the disk.
+    try:
+        with _explained():
+            cursor.commit()
+    except QueryFailed as error:
+        if isinstance(error.__cause__, duckdb.TransactionException):
+            raise WarehouseUnavailable(f"The warehouse cannot go on: {error}") from error
+        raise
 
 
 def _roll_back(cursor: duckdb.DuckDBPyConnection) -> None:
