@@ -79,7 +79,8 @@ WITH RECURSIVE part AS (
 )
 SELECT part.root, bool_and(c.relkind = 'p' OR coalesce(m.amname = 'heap', false)),
        max(c.relpages),
-       sum(greatest(c.reltuples, 0))::bigint, row_security_active(part.root)
+       sum(greatest(c.reltuples, 0))::bigint, row_security_active(part.root),
+       bool_or(part.oid = part.root AND c.relrowsecurity)
 FROM part JOIN pg_class c ON c.oid = part.oid LEFT JOIN pg_am m ON m.oid = c.relam
 GROUP BY part.root
 """
@@ -137,6 +138,8 @@ class Details:
     rows_estimated: int = 0
     # A row policy hides rows of it from the role.
     has_policy: bool = False
+    # Or from some other role.
+    has_policies: bool = False
 
 
 NO_DETAILS = Details({})

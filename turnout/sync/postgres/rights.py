@@ -105,6 +105,8 @@ def more_than_needed(
             f"Run on the leader: ALTER ROLE {quoted(role)} NOREPLICATION;"
         )
     for has, word in zip(others, ("BYPASSRLS", "CREATEROLE", "CREATEDB"), strict=True):
+        if word == "BYPASSRLS" and _meets_policies(catalogue, selection):
+            continue
         if has:
             yield (
                 f"The role '{role}' has {word}, which copying does not need. "
@@ -122,15 +124,27 @@ def more_than_needed(
         yield from _other_columns(catalogue, table)
 
 
+def _meets_policies(catalogue: Catalogue, selection: Sequence[SelectedTable]) -> bool:
+    tables = map(catalogue.get, selection)
+    return any(found is not None and found.details.has_policies for found in tables)
+
+
 def _needs_replication(selection: Sequence[SelectedTable]) -> bool:
     # Whether it is by a replication connection that changes are read is said at that place.
     return any(table.settings.mode == "log" for table in selection)
 
 
 def _less_than_wished(catalogue: Catalogue, selection: Sequence[SelectedTable]) -> Iterator[str]:
-    """Rights without which the copy works, but worse."""
+    """Rights without which the copy does not work, or works worse."""
     for table in selection:
         found = catalogue.get(table)
+        if found is not None and found.details.has_policy:
+            yield (
+                f"A row policy hides rows of '{table.label}' from the role '{catalogue.role}': it "
+                "is not copied, for it would be copied in part. Select a view of it that its owner "
+                "made, or let the role see all rows of its columns. "
+                f"Run on the leader: ALTER ROLE {quoted(catalogue.role)} BYPASSRLS;"
+            )
         if found is None or not _is_large(found):
             continue
         if not (found.has_places and found.has_xmin):
