@@ -34,7 +34,10 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class SourceTable:
-    """A selected table as the source describes it: our columns, in the selection's order."""
+    """A selected table as the source describes it: our columns, in the selection's order.
+
+    A column that is gone, and may be (`on_dropped`), is left out.
+    """
 
     selected: SelectedTable
     columns: tuple[Column, ...]

@@ -81,13 +81,22 @@ def _about(
             catalogue = read_catalogue(connection, selection)
             for table in selection:
                 yield from map(str, catalogue.problems(table))
-            yield from more_than_needed(connection, catalogue, selection)
+            yield from more_than_needed(
+                connection,
+                catalogue,
+                selection,
+                needs_replication=source.log_by == "replication" and _any_log(selection),
+            )
             yield from _less_than_wished(catalogue, selection)
         yield from _about_server(connection, address, source)
 
 
 def more_than_needed(
-    connection: psycopg.Connection[Any], catalogue: Catalogue, selection: Sequence[SelectedTable]
+    connection: psycopg.Connection[Any],
+    catalogue: Catalogue,
+    selection: Sequence[SelectedTable],
+    *,
+    needs_replication: bool = False,
 ) -> Iterator[str]:
     """Every right of the role that copying does not need."""
     role = catalogue.role
@@ -99,7 +108,7 @@ def more_than_needed(
             f"Make one that reads only the selection: {statements}"
         )
         return
-    if is_replicator and not _needs_replication(selection):
+    if is_replicator and not needs_replication:
         yield (
             f"The role '{role}' may replicate, and so read every column of every table. "
             f"Run on the leader: ALTER ROLE {quoted(role)} NOREPLICATION;"
@@ -129,8 +138,7 @@ def _meets_policies(catalogue: Catalogue, selection: Sequence[SelectedTable]) ->
     return any(found is not None and found.details.has_policies for found in tables)
 
 
-def _needs_replication(selection: Sequence[SelectedTable]) -> bool:
-    # Whether it is by a replication connection that changes are read is said at that place.
+def _any_log(selection: Sequence[SelectedTable]) -> bool:
     return any(table.settings.mode == "log" for table in selection)
 
 
