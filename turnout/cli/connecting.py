@@ -39,7 +39,10 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
     table: Annotated[
         list[str] | None, typer.Option(help="One more table to copy; may be repeated.")
     ] = None,
-    schema: Annotated[str, typer.Option(help="Warehouse schema to copy into.")] = "userdata",
+    schema: Annotated[
+        str | None,
+        typer.Option(help="Warehouse schema. None: userdata, or the source's name beside others."),
+    ] = None,
     role: Annotated[
         str, typer.Option(help="The role that the printed statements make.")
     ] = "turnout",
@@ -51,7 +54,7 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
     home: Home = Path(),
 ) -> None:
     """Connect a database: look at it, propose what to copy, write it into turnout.toml."""
-    from turnout.sync.offer.choice import choose, columns_of
+    from turnout.sync.offer.choice import choose, columns_of, free_schema
     from turnout.sync.offer.look import look, sampled
     from turnout.sync.offer.offer import make_offer
 
@@ -69,7 +72,12 @@ def add(  # noqa: PLR0913, PLR0917 - an option each
             chosen |= offering.ask_parts(offer, chosen)
             offer = make_offer(looking.facts, chosen=chosen, also=table or (), seen=seen)
         offering.say_parts(offer)
-    choice = choose(offer, name=name, url=without_password(source.url)[0], schema=schema)
+    choice = choose(
+        offer,
+        name=name,
+        url=without_password(source.url)[0],
+        schema=schema or free_schema(load_config(home).sources, name),
+    )
     if not choice.tables:
         raise ConfigError(
             "Nothing here looks like a company, a person or a membership.",

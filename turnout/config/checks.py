@@ -56,7 +56,22 @@ def check(config: Config) -> None:
                     f"sources.{name}.tables.{table}.columns holds '*'.",
                     hint="Name each column: only what is named is copied.",
                 )
+    _check_targets(config)
     _check_membership(config)
+
+
+def _check_targets(config: Config) -> None:
+    """Two sources that fill one table would take it from each other at each copy."""
+    filled: dict[tuple[str, str], str] = {}
+    for name, source in config.sources.items():
+        for table in source.tables:
+            target = source.schema, table.rpartition(".")[2].strip('"').casefold()
+            other = filled.setdefault(target, name)
+            if other != name:
+                raise ConfigError(
+                    f"The sources '{other}' and '{name}' both copy into {'.'.join(target)}.",
+                    hint=f'Give one of them another schema: [sources.{name}] schema = "{name}".',
+                )
 
 
 def _check_schedule(name: str, source: Source) -> None:

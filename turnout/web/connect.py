@@ -22,7 +22,7 @@ from turnout.errors import (
     SourceUnavailable,
     TurnoutError,
 )
-from turnout.sync.offer.choice import SourceChoice, choose
+from turnout.sync.offer.choice import SourceChoice, choose, free_schema
 from turnout.sync.offer.look import look, sampled
 from turnout.sync.offer.offer import Offer, make_offer
 from turnout.sync.offer.parts import PARTS
@@ -77,7 +77,7 @@ async def connect_database(request: Visit, token: FromPath[str]) -> Response[Any
     looked, fields = _find(request, token), await request.fields()
     offer = _offer(looked, fields)
     try:
-        choice = _choice(looked, offer, fields)
+        choice = _choice(request, looked, offer, fields)
         await asyncio.to_thread(_write, request.rooms.config.home, looked, choice)
     except TurnoutError as error:
         return _offer_page(request, token, looked, fields, error)
@@ -143,7 +143,7 @@ def _offer(looked: Looked, fields: Mapping[str, str]) -> Offer:
     return make_offer(looked.facts, chosen=chosen, seen=looked.seen)
 
 
-def _choice(looked: Looked, offer: Offer, fields: Mapping[str, str]) -> SourceChoice:
+def _choice(visit: Visit, looked: Looked, offer: Offer, fields: Mapping[str, str]) -> SourceChoice:
     """What is ticked. Raises `BadRequest` when nothing is, or personal data without a reason."""
     ticked = {
         table.label: [
@@ -167,7 +167,14 @@ def _choice(looked: Looked, offer: Offer, fields: Mapping[str, str]) -> SourceCh
             f"{', '.join(personal)} looks personal.",
             hint="Say below why it is copied all the same, or take the tick away.",
         )
-    return choose(offer, name=looked.name, url=looked.url, columns=ticked, reason=reason)
+    return choose(
+        offer,
+        name=looked.name,
+        url=looked.url,
+        schema=free_schema(load_config(visit.rooms.config.home).sources, looked.name),
+        columns=ticked,
+        reason=reason,
+    )
 
 
 def _write(home: Path, looked: Looked, choice: SourceChoice) -> None:

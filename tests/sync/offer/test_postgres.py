@@ -93,7 +93,9 @@ def test_the_pretend_company_is_understood(cluster: Cluster, database: str, tmp_
         "person": ("uuid", "country", "time_zone", "created_at"),
         "companyperson": ("person_uuid", "company_uuid", "role_in_company", "joined_at"),
     }  # fmt: skip
-    write_source(tmp_path, choose(offer, name="app", url="postgresql://turnout@db/app"))
+    write_source(
+        tmp_path, choose(offer, name="app", url="postgresql://turnout@db/app", schema="userdata")
+    )
     config = load_config(tmp_path, {})
     assert config.identity.membership.since == "joined_at"
     assert config.sources["app"].tables["companyperson"].history

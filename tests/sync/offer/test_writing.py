@@ -39,7 +39,9 @@ fresh_for_s = 10
 
 
 def chosen(facts: ServerFacts, name: str = "app") -> SourceChoice:
-    return choose(make_offer(facts), name=name, url=URL, password_file="data/app.password")
+    return choose(
+        make_offer(facts), name=name, url=URL, schema="userdata", password_file="data/app.password"
+    )
 
 
 def test_a_first_file(demo_like: ServerFacts, golden: Callable[[str, str], None]) -> None:

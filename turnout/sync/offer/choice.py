@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
+from turnout.config import Source
 from turnout.sync.facts import TableFacts
 from turnout.sync.offer.offer import Offer, OfferedTable
 
@@ -33,13 +34,20 @@ class SourceChoice:
     membership: Mapping[str, str] = field(default_factory=dict)
 
 
+def free_schema(sources: Mapping[str, Source], name: str) -> str:
+    """Where a new source is copied to: the usual schema, or one of its own beside others."""
+    usual = Source("").schema
+    taken = {source.schema for source in sources.values()}
+    return usual if usual not in taken else name
+
+
 def choose(  # noqa: PLR0913 - what there is to choose
     offer: Offer,
     *,
     name: str,
     url: str,
+    schema: str,
     password_file: str = "",
-    schema: str = "userdata",
     columns: Mapping[str, Collection[str]] | None = None,
     reason: str = "",
 ) -> SourceChoice:
