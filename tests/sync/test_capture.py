@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow as pa
 import pytest
 from msgspec import structs
 from psycopg import sql
@@ -157,9 +158,12 @@ def test_a_large_transaction_waits_on_disk_and_arrives_whole(
     monkeypatch.setattr("turnout.sync.changes.spool.BYTES_IN_MEMORY_MAX", 1024 * 1024)
     written: list[int] = []
     write = Spool._write
-    monkeypatch.setattr(
-        Spool, "_write", lambda self, rows: (written.append(rows.num_rows), write(self, rows))[1]
-    )
+
+    def noted(self: Spool[Any], rows: pa.Table) -> int:
+        written.append(rows.num_rows)
+        return write(self, rows)
+
+    monkeypatch.setattr(Spool, "_write", noted)
     followed.run(
         "BEGIN; INSERT INTO company SELECT i, 'Company ' || i, repeat('y', 40) "
         "FROM generate_series(100, 50000) i; "

@@ -106,6 +106,9 @@ class Capturing:
         self._selection: Sequence[SelectedTable] = ()
         self._stream: ChangeStream | None = None
         self._copy_again_s = 0.0
+        # The states, as they are in that version of the warehouse.
+        self._known: dict[str, TableState] = {}
+        self._known_version: int | None = None
         self._forget_read()
 
     @property
@@ -155,8 +158,10 @@ class Capturing:
     def _pass(self) -> Captured:
         stream = self._opened()
         self._position = self._position or self._begins_at(stream)
-        copied = self._copy_missing(stream)
         instants = self._instants(stream)
+        copied = self._copy_missing(stream, instants)
+        if copied is not None:
+            instants = self._instants(stream)
         changes, as_of = self._read(stream, instants)
         problems = dict(copied.problems) if copied else {}
         problems |= {table.label: problem for table, problem in stream.problems.items()}
@@ -206,9 +211,11 @@ class Capturing:
             self.close()
             raise
 
-    def _copy_missing(self, stream: ChangeStream) -> Run | None:
+    def _copy_missing(
+        self, stream: ChangeStream, instants: Mapping[SelectedTable, Instant]
+    ) -> Run | None:
         """Copy whole what has to be, when it is time for that."""
-        known = {*self._instants(stream), *stream.problems}
+        known = {*instants, *stream.problems}
         missing = [table for table in self._selection if table not in known]
         if not missing or time.monotonic() < self._copy_again_s:
             return None
@@ -241,9 +248,13 @@ class Capturing:
 
     def _states(self) -> dict[str, TableState]:
         """The states of captured tables, by their names here."""
-        ours = {table.name for table in self._selection}
-        states = read_states(self._warehouse, self._name)
-        return {state.table: state for state in states if state.table in ours}
+        version = self._warehouse.version
+        if version != self._known_version:
+            ours = {table.name for table in self._selection}
+            states = read_states(self._warehouse, self._name)
+            self._known = {state.table: state for state in states if state.table in ours}
+            self._known_version = version
+        return self._known
 
     def _read(
         self, stream: ChangeStream, instants: Mapping[SelectedTable, Instant]
@@ -281,7 +292,7 @@ class Capturing:
 
     def _write(self, stream: ChangeStream, batch: ChangeBatch) -> int:
         position = Position(self._name, stream.server, batch.position, batch.as_of)
-        changes = self._unit.apply(self._states(), position, stream.problems)
+        changes = self._unit.apply(self._states, position, stream.problems)
         stream.confirm(batch.position)
         self._rested_bytes = 0
         self._written_s = time.monotonic()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -58,21 +58,22 @@ class Unit:
 
     def apply(
         self,
-        states: Mapping[str, TableState],
+        states: Callable[[], Mapping[str, TableState]],
         position: Position,
         problems: Mapping[SelectedTable, str],
     ) -> int:
         """Apply all that waits, in one transaction; how many changes that were.
 
-        `states` are those of the source's tables by their names here; they are written anew, and
-        with them the `problems` of tables whose changes are not in the log.
+        `states` gives those of the source's tables by their names here, when nobody else writes
+        any more; they are written anew, and with them the `problems` of tables whose changes are
+        not in the log.
         """
         while True:
             try:
                 with self._warehouse.transaction() as transaction:
                     counts = self._apply(transaction)
                     rows = self._counted(transaction, counts)
-                    renewed = self._renewed(states, rows, position, problems)
+                    renewed = self._renewed(states(), rows, position, problems)
                     write_states(transaction, renewed)
                     write_position(transaction, position)
             except _Torn as torn:

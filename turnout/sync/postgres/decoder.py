@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
 
 import pyarrow as pa
 
@@ -33,14 +32,15 @@ from turnout.sync.selection import SelectedTable
 from turnout.sync.source import Changes, SourceTable
 
 WRITTEN, GONE, EMPTIED, MOVED = 1, 2, 3, 4
+OPERATIONS = {INSERT: WRITTEN, UPDATE: WRITTEN, DELETE: GONE}
+ROWS = frozenset(OPERATIONS)
+# How many numbers there are of a change.
+FACTS = 4
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 RESOLUTION = timedelta(microseconds=1)
 
 # What a row costs here besides its values.
 ROW_BYTES = 100
-
-# Operation, order, microseconds since 1970, what is unchanged, and the values.
-Row: TypeAlias = tuple[int, int, int, int, Sequence[bytes | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,12 +100,32 @@ class Decoder:
     def take(self, message: bytes) -> None:
         """Gather what this message says."""
         kind = message[0]
-        if kind in (INSERT, UPDATE, DELETE):
+        if kind in ROWS:
             gathered = self._counting.get(message[1:5])
-            if gathered is not None:
-                self.bytes += len(message) + ROW_BYTES
-                self._take_row(kind, message, gathered)
-        elif kind == BEGIN:
+            if gathered is None:
+                return
+            if gathered.differs:
+                self.torn[gathered.watched.table.selected] = gathered.differs
+                return
+            self.bytes += len(message) + ROW_BYTES
+            at = TUPLE_AT
+            if kind == UPDATE and message[TUPLE_AT - 1] != NEW:
+                self.rows += 1
+                at = 1 + gathered.add((MOVED, self.rows, self._at), message, at)
+            self.rows += 1
+            gathered.add((OPERATIONS[kind], self.rows, self._at), message, at)
+        else:
+            self._take_other(kind, message)
+
+    def taken(self) -> tuple[Changes, ...]:
+        """What has gathered since it was asked last."""
+        every = [*self._former, *self._gathered.values()]
+        self._former = []
+        self.bytes = 0
+        return tuple(gathered.taken() for gathered in every if gathered.facts)
+
+    def _take_other(self, kind: int, message: bytes) -> None:
+        if kind == BEGIN:
             self._begin(pgoutput.begin(message))
         elif kind == COMMIT:
             self.end = max(self.end, pgoutput.committed(message))
@@ -115,36 +135,8 @@ class Decoder:
         elif kind == TRUNCATE:
             for relation in pgoutput.truncated(message):
                 if gathered := self._counting.get(relation):
-                    self._add(gathered, EMPTIED, [None] * len(gathered.relation.columns))
-
-    def taken(self) -> tuple[Changes, ...]:
-        """What has gathered since it was asked last."""
-        every = [*self._former, *self._gathered.values()]
-        self._former = []
-        self.bytes = 0
-        return tuple(gathered.taken() for gathered in every if gathered.rows)
-
-    def _take_row(self, kind: int, message: bytes, gathered: _Gathered) -> None:
-        at = TUPLE_AT
-        if kind == UPDATE and message[TUPLE_AT - 1] != NEW:
-            old, _, at = pgoutput.row(message, TUPLE_AT)
-            self._add(gathered, MOVED, old)
-            at += 1
-        values, unchanged, _ = pgoutput.row(message, at)
-        self._add(gathered, GONE if kind == DELETE else WRITTEN, values, unchanged)
-
-    def _add(
-        self,
-        gathered: _Gathered,
-        operation: int,
-        values: Sequence[bytes | None],
-        unchanged: int = 0,
-    ) -> None:
-        if gathered.differs:
-            self.torn[gathered.watched.table.selected] = gathered.differs
-            return
-        self.rows += 1
-        gathered.rows.append((operation, self.rows, self._at, unchanged, values))
+                    self.rows += 1
+                    gathered.add_emptied((EMPTIED, self.rows, self._at))
 
     def _begin(self, begun: Begin) -> None:
         self.is_open = True
@@ -180,11 +172,16 @@ class Decoder:
 
 @dataclass(slots=True)
 class _Gathered:
-    """Changes of one table, as it was described."""
+    """Changes of one table, as it was described.
+
+    All in two flat lists: a list for each row would have the interpreter look after millions.
+    """
 
     watched: Watched
     relation: Relation
-    rows: list[Row] = field(default_factory=list)
+    # Per change: operation, order, microseconds since 1970, what is unchanged; and its values.
+    facts: list[int] = field(default_factory=list)
+    values: list[bytes | None] = field(default_factory=list)
     differs: str = ""
     # Per selected column, where its value stands in a row.
     places: list[int] = field(default_factory=list)
@@ -200,27 +197,41 @@ class _Gathered:
                 return
             self.places.append(place)
 
+    def add(self, change: tuple[int, int, int], message: bytes, at: int) -> int:
+        """Add the row that begins there; where it ends."""
+        unchanged, end = pgoutput.row(message, at, self.values)
+        self.facts += change
+        self.facts.append(unchanged)
+        return end
+
+    def add_emptied(self, change: tuple[int, int, int]) -> None:
+        """Add that no row is left."""
+        self.facts += (*change, 0)
+        self.values += [None] * len(self.relation.columns)
+
     def taken(self) -> Changes:
-        """The rows as one Arrow table, and none any more here."""
-        rows, self.rows = self.rows, []
-        operations, orders, times, unchanged, values = zip(*rows, strict=True)
-        columns = list(zip(*values, strict=True))
+        """The changes as one Arrow table, and none any more here."""
+        facts, self.facts = self.facts, []
+        values, self.values = self.values, []
         arrays = {
-            "_op": pa.array(operations, pa.int8()),
-            "_order": pa.array(orders, pa.int64()),
-            "_at": pa.array(times, pa.timestamp("us")),
-            "_unchanged": self._selected_bits(unchanged),
+            "_op": pa.array(facts[0::FACTS], pa.int8()),
+            "_order": pa.array(facts[1::FACTS], pa.int64()),
+            "_at": pa.array(facts[2::FACTS], pa.int64()).cast(pa.timestamp("us")),
+            "_unchanged": self._selected_bits(facts[3::FACTS]),
         }
         lost = {}
+        width = len(self.relation.columns)
         for place, read in zip(self.places, self.watched.values, strict=True):
             name = read.column.name
-            arrays[name], count = read.arrow(columns[place])
+            arrays[name], count = read.arrow(values[place::width])
             if count:
                 lost[name] = count
         return Changes(self.watched.table, pa.table(arrays), lost)
 
     def _selected_bits(self, masks: Sequence[int]) -> pa.Array:
         """The masks, whose bits are a row's places, by the selection's order."""
+        if not any(masks):
+            return pa.repeat(pa.scalar(0, pa.int64()), len(masks))
         ours = {
             mask: sum(1 << bit for bit, place in enumerate(self.places) if mask >> place & 1)
             for mask in set(masks)

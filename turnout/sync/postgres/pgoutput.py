@@ -8,14 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from struct import Struct
-from typing import TypeAlias
 
 BEGIN, COMMIT, RELATION, TRUNCATE = b"BCRT"
 INSERT, UPDATE, DELETE = b"IUD"
-
-# Of one row: its values, None for NULL and for what was not sent; by bit, what was not sent
-# because it did not change; and where in the message it ends.
-Row: TypeAlias = tuple[list[bytes | None], int, int]
 
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 # Where the tuple of an insert begins, and the first one of an update or a delete.
@@ -90,24 +85,28 @@ def truncated(message: bytes) -> list[bytes]:
     return [message[at : at + 4] for at in range(6, 6 + 4 * count, 4)]
 
 
-def row(message: bytes, at: int) -> Row:
-    """The row that begins at `at`."""
+def row(message: bytes, at: int, values: list[bytes | None]) -> tuple[int, int]:
+    """Append the values of the row that begins at `at`, None for NULL and for what is not sent.
+
+    What is not sent because it did not change, by bit, and where in the message the row ends.
+    """
+    # Whatever is done here is done for every value of every change.
+    add, number = values.append, int.from_bytes
+    unchanged = 0
     count = message[at] << 8 | message[at + 1]
     at += 2
-    values: list[bytes | None] = []
-    unchanged = 0
     for place in range(count):
         kind = message[at]
         if kind == TEXT:
             start = at + 5
-            at = start + int.from_bytes(message[at + 1 : start], "big")
-            values.append(message[start:at])
-            continue
-        at += 1
-        values.append(None)
-        if kind != NULL:
-            unchanged |= 1 << place
-    return values, unchanged, at
+            at = start + number(message[at + 1 : start], "big")
+            add(message[start:at])
+        else:
+            at += 1
+            add(None)
+            if kind != NULL:
+                unchanged |= 1 << place
+    return unchanged, at
 
 
 def _text(message: bytes, at: int) -> tuple[str, int]:

@@ -12,11 +12,9 @@ from typing import Any
 import psycopg
 from psycopg import pq
 
-# What stands before the first row of a binary COPY, and what after the last.
-HEADER = b"PGCOPY\n\xff\r\n\0"
+# What stands before the first row of a binary COPY; and before the one column of a row: how many
+# columns there are, and how long it is. After the last row come two bytes.
 HEADER_BYTES = 19
-TRAILER = b"\xff\xff"
-# Before the one column of a row: how many columns, and how long it is.
 ROW_BYTES = 6
 # A server that says nothing at all for so long is taken to be gone.
 SILENCE_S_MAX = 900.0
@@ -24,14 +22,21 @@ SILENCE_S_MAX = 900.0
 
 def copied(connection: psycopg.Connection[Any], query: str) -> Iterator[bytes]:
     """The values of a query with one column, never all in memory. Raises `psycopg.Error`."""
-    start(connection.pgconn, f"COPY ({query}) TO STDOUT (FORMAT binary)", pq.ExecStatus.COPY_OUT)
-    is_first = True
-    for message in messages(connection.pgconn):
-        if is_first and message.startswith(HEADER):
-            message = message[HEADER_BYTES:]  # noqa: PLW2901 - the header shares the first one
-            is_first = False
-        if message and message != TRAILER:
-            yield message[ROW_BYTES:]
+    pgconn = connection.pgconn
+    start(pgconn, f"COPY ({query}) TO STDOUT (FORMAT binary)", pq.ExecStatus.COPY_OUT)
+    begins_at = HEADER_BYTES + ROW_BYTES  # the header comes with the first row
+    while True:
+        size, message = pgconn.get_copy_data(1)
+        if size > ROW_BYTES:
+            if size > begins_at:
+                yield bytes(message[begins_at:])
+            begins_at = ROW_BYTES
+        elif size == 0:
+            wait(pgconn, SILENCE_S_MAX)
+            pgconn.consume_input()
+        elif size < 0:
+            finish(pgconn)
+            return
 
 
 def start(pgconn: pq.abc.PGconn, query: str, expected: pq.ExecStatus) -> None:
@@ -42,20 +47,6 @@ def start(pgconn: pq.abc.PGconn, query: str, expected: pq.ExecStatus) -> None:
         error = _error(result)
         finish(pgconn)
         raise error
-
-
-def messages(pgconn: pq.abc.PGconn) -> Iterator[bytes]:
-    """What arrives until the server has sent all, or until nobody asks any more."""
-    while True:
-        size, message = pgconn.get_copy_data(1)
-        if size > 0:
-            yield bytes(message)
-        elif size == 0:
-            wait(pgconn, SILENCE_S_MAX)
-            pgconn.consume_input()
-        else:
-            finish(pgconn)
-            return
 
 
 def finish(pgconn: pq.abc.PGconn) -> None:
