@@ -14,6 +14,7 @@ from turnout.config import TableSelection
 from turnout.errors import SourceRefused
 from turnout.sync.privacy import shapes
 from turnout.sync.privacy.scan import Finding, record, scan, stop_if_found
+from turnout.sync.privacy.watch import Watch
 from turnout.sync.selection import SelectedTable
 from turnout.warehouse import Column, Table, Type, Warehouse
 from turnout.warehouse.duckdb import DuckDB
@@ -140,6 +141,20 @@ def test_a_table_may_ask_that_nothing_of_the_kind_lands() -> None:
     stop_if_found(selected(on_found="stop"), [])
     with pytest.raises(SourceRefused, match=r"25.0% of person.memo look like: e-mail addresses"):
         stop_if_found(selected(on_found="stop"), findings)
+
+
+def test_of_changes_each_kind_is_told_once() -> None:
+    watch = Watch()
+    columns = (Column("id", Type.INTEGER), Column("memo", Type.TEXT))
+    mail = pa.table({"id": [1, 2], "memo": ["alice@acme.example", None]})
+    card = pa.table({"id": [3], "memo": ["bob@acme.example 4111 1111 1111 1111"]})
+    told = [watch.new_findings(selected(), columns, rows) for rows in (mail, mail, card, card)]
+    assert told == [
+        [Finding("person", "memo", "email", 1.0)],
+        [],
+        [Finding("person", "memo", "card", 1.0)],
+        [],
+    ]
 
 
 def test_findings_are_remembered_since_when_and_end_with_a_whole_copy_without_them(

@@ -68,18 +68,32 @@ def scan(
     `staged` holds the rows that came, in the columns after treatment; `among` is a condition for
     those that are new where it holds others too. Treated columns are not looked at.
     """
+    names = scanned(selected, staged.columns)
+    if not names:
+        return []
+    sample = _sample(ask, dialect, staged, names, among)
+    return [found for name in names for found in findings_in(selected.label, name, sample[name])]
+
+
+def scanned(selected: SelectedTable, columns: Iterable[Column]) -> list[str]:
+    """The columns that are looked at: texts that stay as they are."""
     settings = selected.settings
-    names = [
+    return [
         column.name
-        for column in staged.columns
+        for column in columns
         if column.type in SCANNED
         and column.name in settings.columns
         and settings.treat.get(column.name, KEEP) == KEEP
     ]
-    if not names:
-        return []
-    sample = _sample(ask, dialect, staged, names, among)
-    return [found for name in names for found in _findings(selected.label, name, sample[name])]
+
+
+def findings_in(table: str, column: str, values: pa.ChunkedArray) -> Iterable[Finding]:
+    """What these values look like, those that are NULL left out."""
+    texts = values.cast(pa.string()).combine_chunks().drop_null()
+    for kind, count in shapes.having(texts).items():
+        share = count / len(texts)
+        if share >= SHARE_MIN:
+            yield Finding(table, column, kind, share)
 
 
 def stop_if_found(selected: SelectedTable, findings: Iterable[Finding]) -> None:
@@ -152,11 +166,3 @@ def _sample(
         f"SELECT {columns} FROM (SELECT {columns}, row_number() OVER () AS _nth "
         f"FROM {place}{where}) AS numbered WHERE _nth % {-(-rows // SAMPLE_ROWS)} = 0"
     )
-
-
-def _findings(table: str, column: str, values: pa.ChunkedArray) -> Iterable[Finding]:
-    texts = values.cast(pa.string()).combine_chunks().drop_null()
-    for kind, count in shapes.having(texts).items():
-        share = count / len(texts)
-        if share >= SHARE_MIN:
-            yield Finding(table, column, kind, share)
