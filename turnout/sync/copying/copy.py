@@ -125,17 +125,15 @@ class _Copying:
         self._drop_staged(tables)
         try:
             return self._settled(reading, tables, states)
-        except BaseException:
+        finally:
             with suppress(TurnoutError):
                 self._drop_staged(tables)
-            raise
 
     def _settled(
         self, reading: Reading, tables: Sequence[SelectedTable], states: Sequence[TableState]
     ) -> Run:
         arrivals = reading.read(tables)
         gone = self._not_selected(states)
-        targets = [self._desire.target(table) for table in tables]
         with self._warehouse.transaction() as transaction:
             remember_problems(
                 transaction,
@@ -145,7 +143,6 @@ class _Copying:
             remove(transaction, gone)
             write_states(transaction, self._to_be_captured_anew(states, tables))
             copied = [settle(transaction, reading.settling, arrival) for arrival in arrivals]
-            drop_staged(transaction, self._desire.name, targets)
             run = Run(
                 self._desire.name,
                 self._started_at,
@@ -184,8 +181,7 @@ class _Copying:
         return [replace(one, copied_whole_at=None) for one in states if one.table in captured]
 
     def _drop_staged(self, tables: Sequence[SelectedTable]) -> None:
-        with self._warehouse.transaction() as transaction:
-            drop_staged(transaction, self._desire.name, map(self._desire.target, tables))
+        drop_staged(self._warehouse, self._desire.name, map(self._desire.target, tables))
 
     def _pause(self, seconds: float) -> None:
         """Wait, as long as whoever watches lets us."""

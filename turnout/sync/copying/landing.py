@@ -45,12 +45,13 @@ def land(
     """
     began = monotonic()
     landed = Landed(table)
-    with warehouse.transaction() as transaction:
-        transaction.drop(table)
-        transaction.prepare(table)
     for batches in _written_together(_counted(rows, passage, landed, told)):
         with warehouse.transaction() as transaction:
+            transaction.prepare(table)
             transaction.append(table, pa.Table.from_batches(batches))
+    if not landed.rows:
+        with warehouse.transaction() as transaction:
+            transaction.prepare(table)
     landed.lost = dict(rows.lost)
     landed.duration_s = monotonic() - began
     return landed

@@ -13,7 +13,6 @@ from turnout.sync.copying.guards import same
 from turnout.sync.copying.landing import Landed
 from turnout.sync.copying.mode import BY_CURSOR, cursor_of
 from turnout.sync.copying.plan import Plan
-from turnout.sync.copying.staging import drop_staged
 from turnout.sync.history import forget_values, from_copy, from_deletes, history_name
 from turnout.sync.privacy import scan
 from turnout.sync.run import TableCopied
@@ -61,7 +60,9 @@ def settle(transaction: Transaction, settling: Settling, arrival: Arrival) -> Ta
         settling.as_of,
         whole=plan.is_whole,
     )
-    drop_staged(transaction, settling.source, [plan.target])
+    for landed in (arrival.rows, arrival.keys):
+        if landed is not None:
+            transaction.drop(landed.table)
     name = settling.dialect.table(plan.target.schema, plan.target.name)
     count = transaction.execute(f"SELECT count(*) AS n FROM {name}")["n"][0].as_py()
     write_states(transaction, [_state(settling, arrival, count)])
@@ -94,7 +95,6 @@ def remove(transaction: Transaction, states: Sequence[TableState]) -> None:
         transaction.drop(target)
         if kept_history(state.choice):
             transaction.drop(replace(target, name=history_name(state.table)))
-        drop_staged(transaction, state.source, [target])
     remove_states(transaction, states)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
-from turnout.warehouse import Table, Transaction, Warehouse, staging
+from turnout.warehouse import Table, Warehouse, staging
 from turnout.warehouse.table import STAGING
 
 ROWS, KEYS = "rows", "keys"
@@ -15,11 +15,10 @@ def staged(source: str, target: Table, part: str) -> Table:
     return staging(target, f"{source} {part}")
 
 
-def drop_staged(transaction: Transaction, source: str, targets: Iterable[Table]) -> None:
+def drop_staged(warehouse: Warehouse, source: str, targets: Iterable[Table]) -> None:
     """Remove what waits for these tables."""
-    for target in targets:
-        for part in (ROWS, KEYS):
-            transaction.drop(staged(source, target, part))
+    waiting = {staged(source, target, part).name for target in targets for part in (ROWS, KEYS)}
+    _drop(warehouse, [table for table in _found(warehouse) if table.name in waiting])
 
 
 def drop_staging(warehouse: Warehouse) -> None:
@@ -27,13 +26,22 @@ def drop_staging(warehouse: Warehouse) -> None:
 
     Only for whoever has just opened the warehouse: a copy that runs would lose its rows.
     """
-    found = warehouse.query(
+    _drop(warehouse, _found(warehouse))
+
+
+def _found(warehouse: Warehouse) -> list[Table]:
+    rows = warehouse.query(
         "SELECT table_schema, table_name FROM information_schema.tables "
         "WHERE substr(table_name, 1, ?) = ?",
         [len(STAGING), STAGING],
     ).to_pylist()
-    if not found:
+    return [Table(row["table_schema"], row["table_name"], ()) for row in rows]
+
+
+def _drop(warehouse: Warehouse, tables: Sequence[Table]) -> None:
+    # A write that changes nothing would make readers a new copy of the warehouse.
+    if not tables:
         return
     with warehouse.transaction() as transaction:
-        for row in found:
-            transaction.drop(Table(row["table_schema"], row["table_name"], ()))
+        for table in tables:
+            transaction.drop(table)
