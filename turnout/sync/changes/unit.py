@@ -12,8 +12,10 @@ import pyarrow as pa
 from turnout.sync.changes.apply import Target, apply
 from turnout.sync.changes.spool import Spool
 from turnout.sync.history import history_of
+from turnout.sync.privacy import scan
 from turnout.sync.privacy.passage import Passage
 from turnout.sync.privacy.suppressed import Suppressed
+from turnout.sync.privacy.watch import Watch
 from turnout.sync.selection import SelectedTable
 from turnout.sync.source import Changes, SourceTable
 from turnout.sync.state import Position, TableState, write_position, write_states
@@ -41,6 +43,7 @@ class Unit:
         self._suppressed = suppressed
         self._spool: Spool[SourceTable] = Spool()
         self._lost: dict[SelectedTable, Counter[str]] = {}
+        self._watch = Watch()
 
     def __bool__(self) -> bool:
         return bool(self._spool or self.torn)
@@ -72,6 +75,7 @@ class Unit:
             try:
                 with self._warehouse.transaction() as transaction:
                     counts = self._apply(transaction)
+                    self._note_findings(transaction, position)
                     rows = self._counted(transaction, counts)
                     renewed = self._renewed(states(), rows, position, problems)
                     write_states(transaction, renewed)
@@ -96,6 +100,17 @@ class Unit:
                 raise _Torn(selected)
             counts[selected.name] += rows.num_rows
         return counts
+
+    def _note_findings(self, transaction: Transaction, position: Position) -> None:
+        """Tell of texts that look personal after all."""
+        at = position.as_of or datetime.now(UTC)
+        for table, rows in self._spool:
+            selected = table.selected
+            if selected in self.torn:
+                continue
+            columns = self._passage(table).columns
+            if found := self._watch.new_findings(selected, columns, rows):
+                scan.record(transaction, position.source, selected, found, at, whole=False)
 
     def _target(self, table: SourceTable) -> Target:
         columns = self._passage(table).columns
