@@ -9,7 +9,8 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from typing import TypeAlias
+from decimal import Decimal
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -54,12 +55,11 @@ class ColumnValues:
                 f"The column '{self.column.name}' holds bytes that are no text in UTF-8.",
                 hint="Correct them at the source, or leave the column out.",
             ) from None
-        lost = 0
-        if self._lost and (found := pc.match_substring_regex(text, self._lost)).true_count:
-            lost = found.true_count
-            text = pc.if_else(found, None, text)
-        turned = self._turn(text)
-        return turned, lost + turned.null_count - text.null_count
+        if not self._lost:
+            return self._turn(text), 0
+        known = pc.if_else(pc.match_substring_regex(text, self._lost), None, text)
+        turned = self._turn(known)
+        return turned, turned.null_count - text.null_count
 
 
 def _way(column: Column, source: SourceType, element: str, keys: Sequence[str]) -> tuple[str, Turn]:
@@ -150,26 +150,23 @@ def _microseconds(days: int, microseconds: int) -> int | None:
     return None if days >= TIME_END_DAYS else days * DAY_US + microseconds
 
 
-def _kept(text: str, keys: Sequence[str]) -> str:
-    """Of an object only these keys, as the source itself writes them; of anything else nothing."""
-    value = json.loads(text, parse_float=_Number, parse_int=_Number)
-    found = value if isinstance(value, dict) else {}
-    return "{" + ", ".join(f"{_json(key)}: {_json(found.get(key))}" for key in keys) + "}"
+def _kept(text: str, keys: Sequence[str]) -> str | None:
+    """Of an object only these keys, as the source itself writes it; of anything else nothing."""
+    value = json.loads(text, parse_float=Decimal, parse_int=Decimal)
+    if not isinstance(value, dict):
+        return None
+    return _json({key: value[key] for key in keys if key in value})
 
 
-class _Number(str):
-    """A number of JSON, digit by digit as it was."""
-
-    __slots__ = ()
-
-
-def _json(value: object) -> str:
-    if isinstance(value, _Number):
-        return str(value)
+def _json(value: Any) -> str:
+    """As jsonb is written: shorter keys first, numbers digit by digit."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_json(key)}: {_json(value[key])}" for key in value) + "}"
+        named = sorted(value.items(), key=lambda item: (len(item[0].encode()), item[0].encode()))
+        return "{" + ", ".join(f"{_json(key)}: {_json(each)}" for key, each in named) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_json, value)) + "]"
+    if isinstance(value, Decimal):
+        return format(value or abs(value), "f")
     return json.dumps(value, ensure_ascii=False)
 
 
