@@ -26,11 +26,12 @@ def show_report(report: Mapping[str, Any]) -> None:
 
 def _show_source(source: Mapping[str, Any]) -> None:
     console.print()
-    _say(f"{source['name']}: {source['place']} as {source['role'] or 'nobody'}", "bold")
+    role = f" as {source['role']}" if source["role"] else ""
+    _say(f"{source['name']}: {source['place']}{role}", "bold")
     _say(f"  copied into {source['schema']}. {_forgotten(source)}")
     for table in source["tables"]:
         _show_table(table)
-    if source["tables"]:
+    if source["grants"]:
         _say("  Of every other table nothing is read. The role needs these rights and no more:")
     for statement in source["grants"]:
         _say(f"    {statement}", "dim")

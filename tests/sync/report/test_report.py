@@ -104,6 +104,14 @@ def test_no_face_of_it_holds_a_password(report: Report) -> None:
         assert "hunter2" not in face
 
 
+def test_a_source_that_is_filled_from_files_needs_no_rights(
+    config: Config, warehouse: Warehouse
+) -> None:
+    source = Source(url="file:", tables={"company": TableSelection(["uuid"])})
+    told = make_report(Config(home=config.home, sources={"old": source}), warehouse, now=NOW)
+    assert (told.sources[0].place, told.sources[0].grants) == ("files", ())
+
+
 def test_json_holds_all_of_it(report: Report) -> None:
     said = json.loads(as_json(report))
     assert said["made_at"] == "2026-11-02T12:30:00Z"

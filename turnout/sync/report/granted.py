@@ -12,8 +12,10 @@ PLACEHOLDER = "turnout_reader"
 
 
 def grants_of(source: Source, selection: Sequence[SelectedTable]) -> list[str]:
-    """The statements for the source's own role. Its drivers are not imported, nothing is asked."""
+    """The statements for the source's own role; none for files. Nothing is asked of the source."""
     parts = urlsplit(source.url)
+    if parts.scheme == "file":
+        return []
     role = unquote(parts.username or "") or PLACEHOLDER
     if parts.scheme in ("mysql", "mariadb"):
         from turnout.sync.mysql import grants as mysql

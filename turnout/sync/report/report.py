@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from turnout import __version__
 from turnout.access.secret import PRIVACY_FILE_NAME, secret_key
@@ -129,8 +129,7 @@ def _source(name: str, source: Source, warehouse: Warehouse, data_folder: Path) 
     found = _rows(warehouse, FINDINGS, name, "true")
     return SourceReport(
         name,
-        f"{parts.scheme}://{parts.hostname or ''}{f':{parts.port}' if parts.port else ''}"
-        f"{parts.path}",
+        _place(parts),
         parts.username or "",
         source.schema,
         source.suppress,
@@ -141,6 +140,14 @@ def _source(name: str, source: Source, warehouse: Warehouse, data_folder: Path) 
             for selected in selection
         ),
     )
+
+
+def _place(parts: SplitResult) -> str:
+    """Where it is, without anything that is secret."""
+    if parts.scheme == "file":
+        return "files"
+    port = f":{parts.port}" if parts.port else ""
+    return f"{parts.scheme}://{parts.hostname or ''}{port}{parts.path}"
 
 
 def _table(
