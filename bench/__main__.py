@@ -9,7 +9,7 @@ import sys
 from bench import figure
 
 # Modules with a `measure()` that returns figures; one not there yet is passed over.
-MODULES = ("collector", "loader", "growth", "steady", "clip")
+MODULES = ("collector", "loader", "growth", "steady", "clip", "sync")
 
 
 def main(names: list[str]) -> None:
