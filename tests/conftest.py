@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import uuid
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import settings
 from psycopg import sql
 
+from tests.sync.mysql.server import MISSING, MariaDB, install, is_installed
 from turnout.demo.cluster import Cluster
 
 # Where no test may be skipped, every run is to say the same; elsewhere each run looks further.
@@ -95,6 +97,42 @@ def database(cluster: Cluster) -> Iterator[str]:
         yield name
         # FORCE: a test may have left a connection of its own open.
         connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@pytest.fixture(scope="session")
+def mariadb_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An empty MariaDB's files, made once for all workers."""
+    if not is_installed():
+        pytest.skip(MISSING)
+    shared = tmp_path_factory.getbasetemp().parent / "mariadb-files"
+    with shared.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            part = shared.with_suffix(".part")
+            install(part)
+            part.rename(shared)
+    return shared
+
+
+@pytest.fixture(scope="session")
+def mariadb(mariadb_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MariaDB]:
+    """A MariaDB leader, shared by all tests of one worker."""
+    server = MariaDB(tmp_path_factory.mktemp("mariadb") / "leader", mariadb_files)
+    server.start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture(scope="session")
+def mariadb_follower(
+    mariadb: MariaDB, mariadb_files: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[MariaDB]:
+    """Its follower."""
+    server = MariaDB(tmp_path_factory.mktemp("mariadb") / "follower", mariadb_files, number=2)
+    server.start()
+    server.follow(mariadb)
+    yield server
+    server.kill()
 
 
 @pytest.fixture(scope="module")

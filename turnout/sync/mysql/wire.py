@@ -45,20 +45,21 @@ def _blocks(stream: Any, bytes_min: int) -> Iterator[Values]:
     held_bytes = 0
     rest = b""
     while True:
-        block = _read(stream)
-        rest = rest + block if rest else block
         used, is_end = _cut(rest, held)
         held_bytes += used
         rest = rest[used:]
         if is_end:
             break
-        if held_bytes >= bytes_min:
-            yield held
-            held, held_bytes = [], 0
         if _is_large(rest):
             payload, rest = _large(stream, rest)
             held_bytes += len(payload)
             _split(payload, 0, len(payload), held.append)
+        else:
+            block = _read(stream)
+            rest = rest + block if rest else block
+        if held_bytes >= bytes_min:
+            yield held
+            held, held_bytes = [], 0
     if held:
         yield held
 
