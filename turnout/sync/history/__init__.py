@@ -130,9 +130,11 @@ def from_changes(transaction: Transaction, history: History, staged: Table) -> N
     transaction.drop(events)
     transaction.prepare(events)
     versions = _versions(transaction, history)
+    transaction.execute(said.changed(staged))
+    if transaction.execute(said.emptyings(staged))["n"][0].as_py():
+        # It looks at every row there is, which no other change does.
+        transaction.execute(said.emptied(staged))
     for statement in (
-        said.changed(staged),
-        said.emptied(staged),
         said.not_before_what_is_there(),
         said.open_before(),
         said.versions_of_events(),

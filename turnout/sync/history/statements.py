@@ -131,6 +131,10 @@ class Statements:
             "WHERE c._op <> 3"
         )
 
+    def emptyings(self, staged: Table) -> str:
+        """How often the table was emptied."""
+        return f"SELECT count(*) AS n FROM {self._table(staged)} AS c WHERE c._op = 3"
+
     def emptied(self, staged: Table) -> str:
         """Into `events`: the end of every row, each time the table was emptied."""
         key = self._names(self._key)
