@@ -105,6 +105,18 @@ def test_what_cannot_become_ready_does_not_take_the_place_of_what_works(turnout:
     assert turnout.send([turnout.track("still here")]) == 200
 
 
+def test_the_app_alone_reads_its_settings_anew_when_it_is_asked(turnout: Turnout) -> None:
+    turnout.start()
+    collector, app = turnout.child("collector"), turnout.child("app")
+    # An app asks for this itself after a page has written the settings.
+    turnout.supervisor.send_signal(signal.SIGUSR1)
+    app.wait(20)
+    assert status(f"{turnout.config.web.url}/healthz") == 200
+    assert turnout.child("app").pid != app.pid
+    assert turnout.child("collector").pid == collector.pid
+    assert "child died" not in turnout.log.read_text()
+
+
 def test_a_killed_collector_costs_no_connection(turnout: Turnout) -> None:
     """Whoever connects meanwhile waits in the socket's queue for the next process."""
     turnout.start()

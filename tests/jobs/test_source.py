@@ -34,7 +34,7 @@ def warehouse(tmp_path: Path) -> Iterator[Warehouse]:
 @pytest.fixture
 def url(cluster: Cluster, database: str) -> str:
     with cluster.connect(database) as connection:
-        connection.execute(TABLES)  # type: ignore[arg-type] # several statements
+        connection.execute(TABLES)
     return cluster.leader_url("postgres", database)
 
 
