@@ -40,7 +40,7 @@ LOG = "log"
 # While nothing of ours changes, how far the log was read is written down no sooner than after so
 # much of it or so long: each writing makes readers a new copy of the warehouse.
 REST_BYTES_MAX = 16 * 1024 * 1024
-REST_S_MAX = 60.0
+REST_S_MAX = 600.0
 
 log = structlog.get_logger()
 
