@@ -125,7 +125,8 @@ class Source(Struct, frozen=True, forbid_unknown_fields=True):
         str,
         Meta(
             description="postgresql:// or mysql://user@host:port/database, of a read-only "
-            "follower where there is one.",
+            "follower where there is one; file:/path of a dump; file: alone, to be filled by "
+            "turnout source load.",
             extra={"secret": True},
         ),
     ]

@@ -139,8 +139,7 @@ class Campaign:
             connection.execute(f'DROP SCHEMA IF EXISTS "{schema}"')
 
     def _play(self, batch: Batch) -> None:
-        # A slot is made when nobody has begun to write: the first capture comes before that.
-        is_left_open = batch.is_left_open and (self._mode != "log" or bool(self._sampled))
+        is_left_open = batch.is_left_open and self._may_be_left_open(batch)
         with ExitStack() as opened:
             for place, seed in enumerate(batch.seeds):
                 is_last = place == len(batch.seeds) - 1
@@ -151,6 +150,11 @@ class Campaign:
         if is_left_open:
             self._states.append(self._expected())
             self._copy_undisturbed()
+
+    def _may_be_left_open(self, batch: Batch) -> bool:
+        """A slot is made when nobody has begun to write; and a crash ends what is open."""
+        is_begun = self._mode != "log" or bool(self._sampled)
+        return is_begun and batch.failure != "crash"
 
     def _change(self, seed: int, held_open: ExitStack | None) -> None:
         """One transaction; committed when `held_open` ends, if there is one."""

@@ -117,8 +117,8 @@ def _read_archive(contents: Contents, archive: Archive) -> None:
     contents.dated(archive.created_at)
     encoding = "utf-8"
     for entry in archive.entries:
-        contents.definitions.read(entry.definition)
         name = (entry.schema or "public", entry.tag)
+        contents.definitions.read(entry.definition, name[0])
         if entry.kind == "ENCODING":
             encoding = _encoding(entry.definition)
         elif entry.kind == "TABLE":

@@ -82,8 +82,12 @@ class Definitions:
     # Where names without a schema belong: dumps before 2018 said it once for many.
     _schema: str = "public"
 
-    def read(self, text: str) -> None:
-        """Learn from these statements; those that define nothing of interest are passed over."""
+    def read(self, text: str, schema: str = "public") -> None:
+        """Learn from these statements; those that define nothing of interest are passed over.
+
+        `schema` is where names without one belong, until a statement says otherwise.
+        """
+        self._schema = schema
         for words in statements(text):
             if begins(words, "SET", "search_path") and len(words) > 3:  # noqa: PLR2004 - SET search_path = x
                 self._schema = identifier(words[3])
