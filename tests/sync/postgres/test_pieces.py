@@ -134,15 +134,16 @@ def test_a_statement_that_takes_too_long_is_cut_in_two_and_then_given_up(
     run(
         "CREATE TABLE slow (id int, text text); ALTER TABLE slow ALTER text SET STORAGE PLAIN;"
         "INSERT INTO slow SELECT i, repeat('x', 5000) FROM generate_series(1, 16) AS i;"
-        "CREATE FUNCTION slowly(i int) RETURNS bool LANGUAGE sql VOLATILE "
-        "AS 'SELECT pg_catalog.pg_sleep(0.05) IS NOT NULL'"
+        "CREATE FUNCTION slowly(s float8) RETURNS bool LANGUAGE sql VOLATILE "
+        "AS 'SELECT pg_catalog.pg_sleep(s) IS NOT NULL'"
     )
-    slow = TableSelection(["id"], where="public.slowly(id)")
+    slow = TableSelection(["id"], where="public.slowly(0.05)")
+    slower = TableSelection(["id"], where="id <= 4 AND public.slowly(0.4)")
     with leader({"slow": slow}, statement_s_max=0.6).snapshot() as found:
         assert len(found._pieces(*asked(found))) == 1
         assert read(found) == list(range(1, 17))
     with (
-        leader({"slow": slow}, statement_s_max=0.1).snapshot() as found,
+        leader({"slow": slower}, statement_s_max=0.7).snapshot() as found,
         pytest.raises(SourceUnavailable, match="longer than statement_s_max"),
     ):
         read(found)
