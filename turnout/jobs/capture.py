@@ -58,6 +58,7 @@ class SourceCapture:
             self._go_on()
             captured = self._capturing.once()
         except Stopped:
+            self._capturing.close()
             return RETRY_S_MAX
         except TurnoutError as error:
             return self._pause_after(error)
