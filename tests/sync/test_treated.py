@@ -205,16 +205,16 @@ class Office:
         self.warehouse.close()
 
 
+BY_CURSOR: dict[str, Any] = {"mode": "cursor", "cursor": "changed_at", "deletes": "keys"}
 MODES: dict[str, dict[str, Any]] = {
     "full": {"mode": "full"},
-    "hashed": {"mode": "full", "treat": {"uuid": "hash"}},
-    "cursor": {"mode": "cursor", "cursor": "changed_at", "deletes": "keys"},
+    "by cursor, hashed": BY_CURSOR | {"treat": {"uuid": "hash"}},
 }
 
 
 @pytest.fixture(params=MODES)
 def office(staff: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Office]:
-    said = {"person": "uuid", "history": True} | MODES[request.param]
+    said = {"person": "uuid", "history": True, "shrink": True} | MODES[request.param]
     source = source_of(staff, ["uuid", "memo", "changed_at"], **said)
     office = Office(tmp_path / "home", source)
     yield office
@@ -231,6 +231,9 @@ def test_no_later_copy_brings_the_forgotten_back(office: Office, staff: Any) -> 
     for said in ({}, {"whole": True}):
         office.copy(**said)
         assert office.people("staff") == office.people("staff_history") == others
+    staff.run(f"DELETE FROM staff WHERE uuid = '{BOB}'")
+    office.copy()
+    assert len(office.people("staff")) == 1
     hashed = Keyed(office.secret).named(ALICE)
     office.close()
     files = [path for path in office.config.home.rglob("*") if path.is_file()]
