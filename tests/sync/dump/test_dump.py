@@ -19,6 +19,8 @@ from turnout.sync.dump.dump import Dump
 from turnout.sync.source import Since
 from turnout.warehouse import Column, Type
 
+# Of each form's bytes, at how many places they are cut.
+CUTS = 40
 COMPANY = selected("company", "name", "seats")
 COMPANIES = {"name": ["Acme", 'Glo\\bex\n\t"x"'], "seats": ["20.00", "5.50"]}
 
@@ -177,7 +179,7 @@ def test_a_file_that_was_cut_off_is_refused_wherever_it_was_cut(
     refused = 0
     for number, file in enumerate(files):
         data = file.read_bytes()
-        for size in range(1, len(data), max(1, len(data) // 40)):
+        for size in range(1, len(data), max(1, len(data) // (CUTS // len(files)))):
             cut = tmp_path / f"{number}-{size}"
             if whole.is_dir():
                 shutil.copytree(whole, cut)
