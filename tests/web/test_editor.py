@@ -12,6 +12,7 @@ from tests.web.installation import PASSWORD, Installation, fill
 from turnout.access.people import OWNER
 from turnout.clips.clip import Clip
 from turnout.config import Clips as ClipSettings
+from turnout.web import assets
 from turnout.web.address import clip_address
 from turnout.web.editor import example_sql
 
@@ -204,7 +205,7 @@ def test_what_is_not_reading_is_refused_in_a_clear_sentence(
 ) -> None:
     answer = send(alice, "/clips/new", written(sql))
     assert answer.status_code == 422
-    reason = re.search(r'<p class="reason">(.*?)</p>', answer.text, re.DOTALL)
+    reason = re.search(r'<p class="reason"[^>]*>(.*?)</p>', answer.text, re.DOTALL)
     assert reason
     assert said in reason[1]
 
@@ -256,3 +257,44 @@ def test_a_clip_put_away_is_gone_with_its_links_and_its_notice(
     assert alice.get(shared).status_code == 404
     assert "is broken" not in alice.get("/").text
     assert clip.title not in alice.get("/clips").text
+
+
+def test_a_query_is_laid_out_without_being_run(
+    site: Installation, alice: httpx.Client, send: Send
+) -> None:
+    runs = site.runner.runs
+    draft = "-- :plan one of free, pro = pro\nselect :plan as plan"
+    page = send(alice, "/clips/new", written(draft, "format"))
+    assert shown_sql(page.text) == "-- :plan one of free, pro = pro\nSELECT\n  :plan AS plan"
+    odd = send(alice, "/clips/new", written("SELEC 1", "format"))
+    assert odd.status_code == 400
+    assert shown_sql(odd.text) == "SELEC 1"
+    assert site.runner.runs == runs
+
+
+def test_a_selected_part_is_run_with_the_parameters_above_it(
+    alice: httpx.Client, send: Send
+) -> None:
+    sql = "-- :n number = 3\nWITH a AS (SELECT :n + 1 AS x)\nSELECT * FROM nothing"
+    page = send(alice, "/clips/new", written(sql, selection="SELECT :n + 1 AS x"))
+    assert ">4</" in page.text
+    assert "Only the selected part was run." in page.text
+
+
+def test_completion_learns_every_table_and_nobody_else_does(
+    alice: httpx.Client, stranger: httpx.Client
+) -> None:
+    found = alice.get("/clips/schema.json").json()
+    assert found["userdata"]["companyperson"]["company_uuid"] == "text"
+    assert stranger.get("/clips/schema.json").status_code == 401
+
+
+def test_without_the_bundled_editor_the_form_is_the_editor(
+    alice: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "/static/editor.js?v=" in alice.get("/clips/new").text
+    without = {name: each for name, each in assets.assets().items() if name != "editor.js"}
+    monkeypatch.setattr(assets, "assets", lambda: without)
+    page = alice.get("/clips/new").text
+    assert "editor.js" not in page
+    assert "<textarea" in page

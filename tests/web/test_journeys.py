@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 import pytest
@@ -82,10 +83,10 @@ def test_a_question_is_written_run_saved_shared_opened_by_a_stranger_and_revoked
     page = open_browser(signed_in=True, java_script_enabled=has_script)
     page.goto("/")
     page.get_by_role("link", name="New clip").first.click()
-    page.get_by_label("SQL").fill(SQL)
+    write_sql(page, SQL)
     page.get_by_role("button", name="Run").click()
-    assert page.get_by_role("cell", name="globex").is_visible()
-    assert page.get_by_label("SQL").input_value() == SQL
+    page.get_by_role("cell", name="globex").wait_for()
+    assert sql_of(page) == SQL
 
     page.get_by_label("Title").fill("People of each company")
     page.get_by_role("button", name="Save").click()
@@ -117,6 +118,25 @@ def test_a_question_is_written_run_saved_shared_opened_by_a_stranger_and_revoked
     assert stranger.get_by_role("heading", name="Nothing here").is_visible()
 
 
+def write_sql(page: Page, text: str) -> None:
+    """Write into the editor, or into the plain field where there is no script."""
+    page.wait_for_load_state()
+    better = page.locator(".cm-content")
+    (better if better.count() else page.locator("#sql")).fill(text)
+
+
+def sql_of(page: Page) -> str:
+    """What the form would send."""
+    return page.locator("#sql").input_value()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = monotonic() + 20
+    while not condition():
+        assert monotonic() < deadline
+        sleep(0.02)
+
+
 def test_a_clip_is_written_run_and_saved_by_keyboard_alone(open_browser: Open) -> None:
     page = open_browser(signed_in=True)
     page.goto("/clips/new")
@@ -125,17 +145,17 @@ def test_a_clip_is_written_run_and_saved_by_keyboard_alone(open_browser: Open) -
     page.keyboard.press("Enter")
     tab_to(page, "input[name=title]")
     page.keyboard.type("Written by keyboard")
-    tab_to(page, "textarea[name=sql]")
+    tab_to(page, ".editor")
     page.keyboard.press("ControlOrMeta+a")
     page.keyboard.type("SELECT 42 AS answer")
+    page.keyboard.press("Escape")  # no completion is wanted
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Control+Enter")
     page.wait_for_selector(".figure")
     assert page.inner_text(".figure") == "42"
     # The cursor is where it was, so that writing goes on.
-    page.wait_for_selector("textarea:focus")
     page.keyboard.type("_")
-    assert page.get_by_label("SQL").input_value() == "SELECT 42 AS answe_r"
+    assert sql_of(page) == "SELECT 42 AS answe_r"
     page.keyboard.press("Control+s")
     page.wait_for_url("**/clips/*-written-by-keyboard")
     assert page.text_content("#sql") == "SELECT 42 AS answe_r"
@@ -144,25 +164,78 @@ def test_a_clip_is_written_run_and_saved_by_keyboard_alone(open_browser: Open) -
 def test_tab_indents_in_the_editor_and_escape_leads_out_of_it(open_browser: Open) -> None:
     page = open_browser(signed_in=True)
     page.goto("/clips/new")
-    sql = page.get_by_label("SQL")
-    sql.fill("")
-    sql.press("Tab")
-    assert sql.input_value() == "  "
-    sql.press("Escape")
-    sql.press("Tab")
+    write_sql(page, "")
+    page.keyboard.press("Tab")
+    assert sql_of(page) == "  "
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.value") == "run"
+
+
+def test_the_editor_knows_the_tables_and_marks_where_the_mistake_is(open_browser: Open) -> None:
+    page = open_browser(signed_in=True)
+    page.goto("/clips/new")
+    write_sql(page, "SELECT company_uuid\nFROM userdata.")
+    page.keyboard.press("Control+End")
+    page.keyboard.press("Control+Space")
+    page.get_by_role("option", name="companyperson").click()
+    assert sql_of(page) == "SELECT company_uuid\nFROM userdata.companyperson"
+    page.keyboard.type(" WHERE nothing = 1")
+    page.keyboard.press("Control+Enter")
+    page.get_by_role("alert").wait_for()
+    assert page.locator(".cm-lintRange-error").inner_text() == "nothing"
+    assert page.locator(".cm-lint-marker-error").count() == 1
+
+
+def test_a_part_of_the_query_is_run_when_it_is_selected(open_browser: Open) -> None:
+    page = open_browser(signed_in=True)
+    page.goto("/clips/new")
+    write_sql(page, "SELECT 1 AS one\nSELECT 2 AS two")
+    page.keyboard.press("Control+Home")
+    page.keyboard.press("Shift+End")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_selector(".figure")
+    assert page.inner_text(".figure") == "1"
+    assert page.get_by_text("Only the selected part was run.").is_visible()
+    assert sql_of(page) == "SELECT 1 AS one\nSELECT 2 AS two"
+
+
+def test_a_query_is_laid_out_and_what_was_not_saved_comes_back(open_browser: Open) -> None:
+    page = open_browser(signed_in=True)
+    page.goto("/clips/new")
+    write_sql(page, "select 1 as n from range(3) where range > 1")
+    page.get_by_role("button", name="Format").click()
+    laid_out = "SELECT\n  1 AS n\nFROM RANGE(3)\nWHERE\n  range > 1"
+    wait_until(lambda: sql_of(page) == laid_out)
+    page.goto("/clips/new")
+    assert sql_of(page) != laid_out
+    page.get_by_role("button", name="Bring it back").click()
+    assert sql_of(page) == laid_out
+
+
+def test_a_query_that_takes_too_long_is_stopped_at_a_press(
+    open_browser: Open, site: Installation
+) -> None:
+    page = open_browser(signed_in=True)
+    page.goto("/clips/new")
+    write_sql(page, "SELECT count(*) FROM range(100000000000) a(i) WHERE a.i % 7 = 3")
+    page.get_by_role("button", name="Run").click()
+    wait_until(lambda: site.runner.running == 1)
+    page.get_by_role("button", name="Stop").click()
+    wait_until(lambda: site.runner.running == 0)
+    assert page.get_by_role("button", name="Stop").is_hidden()
 
 
 def test_a_table_is_found_and_its_name_put_where_the_cursor_is(open_browser: Open) -> None:
     page = open_browser(signed_in=True)
     page.goto("/clips/new")
-    page.get_by_label("SQL").fill("SELECT * FROM ")
+    write_sql(page, "SELECT * FROM ")
     page.get_by_label("Filter tables").fill("PERSON_uuid")
     tables = page.locator(".columns:visible > summary")
     assert tables.all_inner_texts() == ["companyperson"]
     tables.first.click()
     page.get_by_role("button", name="Insert name").click()
-    assert page.get_by_label("SQL").input_value() == "SELECT * FROM userdata.companyperson"
+    assert sql_of(page) == "SELECT * FROM userdata.companyperson"
 
 
 def test_an_address_is_copied_with_one_click(open_browser: Open, site: Installation) -> None:

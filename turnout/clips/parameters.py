@@ -93,9 +93,7 @@ def declared(sql: str) -> tuple[Parameter, ...]:
     Raises `BadRequest` naming the line that cannot be understood.
     """
     found: dict[str, Parameter] = {}
-    for line in sql.splitlines():
-        if line.strip() and not line.lstrip().startswith("--"):
-            break
+    for line in head_of(sql)[0].splitlines():
         named = LOOKS_DECLARED.match(line)
         if named is None:
             continue
@@ -109,6 +107,15 @@ def declared(sql: str) -> tuple[Parameter, ...]:
     if len(found) > PARAMETERS_MAX:
         raise BadRequest(f"A clip has at most {PARAMETERS_MAX} parameters.")
     return tuple(found.values())
+
+
+def head_of(sql: str) -> tuple[str, str]:
+    """The comment lines above the query, where parameters are declared, and the query."""
+    lines = sql.splitlines(keepends=True)
+    count = 0
+    while count < len(lines) and (not lines[count].strip() or _is_comment(lines[count])):
+        count += 1
+    return "".join(lines[:count]), "".join(lines[count:])
 
 
 def chosen(parameters: Sequence[Parameter], given: Mapping[str, Sequence[str]]) -> Chosen:
@@ -152,7 +159,25 @@ def question(
         allowed = picked.options.get(parameter.name, parameter.options)
         values |= _values(parameter, picked.texts[parameter.name], allowed, today)
     places = _places(sql, set(values))
-    return Question(_placed(sql, set(values)), tuple((name, values[name]) for name in places))
+    return Question(placed(sql, set(values)), tuple((name, values[name]) for name in places))
+
+
+def placed(sql: str, names: set[str]) -> str:
+    """The SQL with `$name` where it says `:name`, as the engine writes places for values."""
+
+    def put(match: re.Match[str]) -> str:
+        return f"${match['place']}" if match["place"] else match[0]
+
+    return _pattern(names).sub(put, sql)
+
+
+def unplaced(sql: str, names: set[str]) -> str:
+    """The other way round."""
+
+    def put(match: re.Match[str]) -> str:
+        return f":{match['place']}" if match["place"] else match[0]
+
+    return _pattern(names, "$").sub(put, sql)
 
 
 def _parameter(line: str, name: str) -> Parameter:
@@ -191,6 +216,10 @@ def _parameter(line: str, name: str) -> Parameter:
     return Parameter(
         parameter.name, type_, parameter.label, default=texts, options=options, clip=clip
     )
+
+
+def _is_comment(line: str) -> bool:
+    return line.lstrip().startswith("--")
 
 
 def _options(name: str, type_: str, listed: str) -> tuple[tuple[str, ...], str]:
@@ -267,16 +296,9 @@ def _places(sql: str, names: set[str]) -> list[str]:
     return list(dict.fromkeys(name for name in found if name))
 
 
-def _placed(sql: str, names: set[str]) -> str:
-    def put(match: re.Match[str]) -> str:
-        return f"${match['place']}" if match["place"] else match[0]
-
-    return _pattern(names).sub(put, sql)
-
-
-def _pattern(names: set[str]) -> re.Pattern[str]:
+def _pattern(names: set[str], mark: str = ":") -> re.Pattern[str]:
     among = "|".join(sorted(names, key=len, reverse=True)) or r"\Z\A"
-    return re.compile(rf"{SKIPPED}|(?<![\w:]):(?P<place>{among})\b", re.DOTALL)
+    return re.compile(rf"{SKIPPED}|(?<![\w:]){re.escape(mark)}(?P<place>{among})\b", re.DOTALL)
 
 
 def _unfit(name: str, what: str) -> BadRequest:

@@ -73,6 +73,11 @@ class Runner:
         self._starter = ThreadPoolExecutor(1, "clip-starter")
         self._talkers = ThreadPoolExecutor(settings.workers, "clip-talker")
 
+    @property
+    def running(self) -> int:
+        """How many queries run now."""
+        return self._running
+
     async def start(self) -> None:
         """Start the warm workers. They are ready a moment later; a query may come before."""
         self._room.mkdir(parents=True, exist_ok=True)

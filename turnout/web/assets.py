@@ -15,6 +15,8 @@ from litestar.status_codes import HTTP_200_OK
 from turnout.errors import NotFound
 
 FOLDER = Path(__file__).parent / "static"
+# Put there when the package is built, where it could be had.
+BUNDLED = Path(__file__).parent / "bundled"
 # The framework adds the charset to whatever is text.
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 FOR_EVER = "public, max-age=31536000, immutable"
@@ -32,7 +34,18 @@ class Asset:
 @cache
 def assets() -> dict[str, Asset]:
     """Every static file by name."""
-    return {path.name: _read(path) for path in FOLDER.iterdir() if path.suffix in MEDIA_TYPES}
+    folders = [folder for folder in (FOLDER, BUNDLED) if folder.is_dir()]
+    return {
+        path.name: _read(path)
+        for folder in folders
+        for path in folder.iterdir()
+        if path.suffix in MEDIA_TYPES
+    }
+
+
+def has_asset(name: str) -> bool:
+    """Whether there is such a static file: what is bundled may be missing."""
+    return name in assets()
 
 
 def asset_address(name: str) -> str:

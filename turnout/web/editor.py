@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from litestar import Response, get, post
@@ -12,8 +12,8 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK
 
 from turnout.clips.clip import Clip
-from turnout.clips.parameters import declared
-from turnout.clips.result import Result
+from turnout.clips.parameters import declared, head_of
+from turnout.clips.tidy import tidied
 from turnout.errors import NotAllowed, TurnoutError
 from turnout.warehouse import Table, Warehouse
 from turnout.web.address import clip_address
@@ -23,7 +23,7 @@ from turnout.web.clips import find_clip
 from turnout.web.faces import Face, face
 from turnout.web.notices import forget_broken
 from turnout.web.responses import status_of
-from turnout.web.visit import Visit, go, signed_in
+from turnout.web.visit import Visit, go, signed_in, while_there
 
 DRAFT_ROWS = 200
 OWN_SCHEMA = "_turnout"
@@ -35,12 +35,21 @@ FIRST_SQL = "SELECT 'Hello' AS greeting, 42 AS answer"
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """What stands in the form. `version` is the one it was begun from, 0 for a new clip."""
+    """What stands in the form. `version` is the one it was begun from, 0 for a new clip.
+
+    `selection` is the part of the SQL to run, empty for all of it.
+    """
 
     title: str
     description: str
     sql: str
     version: int
+    selection: str = ""
+
+    @property
+    def runs(self) -> str:
+        """The SQL to run: a part of it still has its parameters declared above."""
+        return head_of(self.sql)[0] + self.selection if self.selection else self.sql
 
 
 @get("/clips/new", guards=[signed_in])
@@ -75,6 +84,17 @@ async def save_clip(request: Visit, address: FromPath[str]) -> Response[Any]:
     return await _sent(request, clip)
 
 
+@get("/clips/schema.json", guards=[signed_in])
+async def show_schema(request: Visit) -> Response[Any]:
+    """Every table's columns with their types, for completion: schema → table → column → type."""
+    tables = await asyncio.to_thread(_tables, request.rooms.warehouse)
+    found: dict[str, dict[str, dict[str, str]]] = {}
+    for table in tables:
+        columns = {column.name: str(column.type) for column in table.columns}
+        found.setdefault(table.schema, {})[table.name] = columns
+    return Response(found, media_type="application/json", headers={"Cache-Control": "no-store"})
+
+
 @post("/clips/{address:str}/archive", guards=[signed_in])
 async def archive_clip(request: Visit, address: FromPath[str]) -> Response[None]:
     """Put a clip away: its address and its links show nothing any more."""
@@ -103,18 +123,18 @@ def example_sql(tables: list[Table]) -> str:
 
 async def _sent(visit: Visit, clip: Clip | None) -> Response[Any]:
     """A sent form: saved and gone to the clip, or shown again with what came of it."""
-    draft, is_save = _read_form(await visit.fields())
+    draft, action = _read_form(await visit.fields())
+    tables = await asyncio.to_thread(_tables, visit.rooms.warehouse)
     asked = None
     try:
-        if is_save:
+        if action == "save":
             return go(clip_address(await asyncio.to_thread(_save, visit, clip, draft)))
-        asked = await read_asked(visit, draft.sql, await visit.texts(VALUE), {})
-        answer: Result | TurnoutError = await visit.rooms.answers.draft(complete(asked))
+        if action == "format":
+            return _form(visit, clip, replace(draft, sql=tidied(draft.sql)), tables)
+        asked = await read_asked(visit, draft.runs, await visit.texts(VALUE), {})
+        answer = await while_there(visit, visit.rooms.answers.draft(complete(asked)))
     except TurnoutError as error:
-        answer = error
-    tables = await asyncio.to_thread(_tables, visit.rooms.warehouse)
-    if isinstance(answer, TurnoutError):
-        return _form(visit, clip, draft, tables, asked=asked, problem=answer)
+        return _form(visit, clip, draft, tables, asked=asked, problem=error)
     shown = await face(answer, draft.title, limit=DRAFT_ROWS)
     return _form(visit, clip, draft, tables, asked=asked, shown=shown)
 
@@ -141,7 +161,7 @@ def _save(visit: Visit, clip: Clip | None, draft: Draft) -> Clip:
     )
 
 
-def _read_form(fields: dict[str, str]) -> tuple[Draft, bool]:
+def _read_form(fields: dict[str, str]) -> tuple[Draft, str]:
     version = fields.get("version", "")
     draft = Draft(
         title=" ".join(fields.get("title", "").split()),
@@ -149,8 +169,9 @@ def _read_form(fields: dict[str, str]) -> tuple[Draft, bool]:
         # Browsers send lines with CR LF.
         sql=fields.get("sql", "").replace("\r\n", "\n").strip(),
         version=int(version) if VERSION.fullmatch(version) else 0,
+        selection=fields.get("selection", "").replace("\r\n", "\n").strip(),
     )
-    return draft, fields.get("action") == "save"
+    return draft, fields.get("action", "")
 
 
 def _form(  # noqa: PLR0913  the parts of one page
@@ -171,6 +192,7 @@ def _form(  # noqa: PLR0913  the parts of one page
         # After a conflict the form is based on the newest version: saving again is a decision.
         version=clip.version if clip else 0,
         schemas=_by_schema(tables),
+        selection=draft.selection,
         asked=asked,
         face=shown,
         problem=problem,

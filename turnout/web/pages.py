@@ -10,7 +10,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from turnout.clips.formats import FORMATS
 from turnout.clips.period import WORDS
 from turnout.web import address, words
-from turnout.web.assets import asset_address
+from turnout.web.assets import asset_address, has_asset
 from turnout.web.cells import table_head, table_rows
 
 FOLDER = Path(__file__).parent / "templates"
@@ -38,6 +38,7 @@ class Pages:
         )
         self._environment.globals.update(
             asset=asset_address,
+            has_asset=has_asset,
             formats=list(FORMATS.values()),
             periods=WORDS,
             clip_address=address.clip_address,

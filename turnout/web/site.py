@@ -54,6 +54,7 @@ ROUTES = [
     editor.create_clip,
     editor.edit_clip,
     editor.save_clip,
+    editor.show_schema,
     editor.archive_clip,
     history.show_history,
     history.restore_version,

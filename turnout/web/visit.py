@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Coroutine
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from litestar import MediaType, Request, Response
 from litestar.connection import ASGIConnection
@@ -12,12 +14,14 @@ from litestar.handlers import BaseRouteHandler
 from litestar.status_codes import HTTP_200_OK, HTTP_303_SEE_OTHER
 
 from turnout.access.people import SESSION_VALID, Person
-from turnout.errors import NotAllowed, NotSignedIn
+from turnout.errors import NotAllowed, NotSignedIn, Stopped
 from turnout.web import form_token
 from turnout.web.pages import Pages
 from turnout.web.readings import Readings
 from turnout.web.rooms import Rooms
 from turnout.web.waiting import Waiting
+
+Found = TypeVar("Found")
 
 SESSION_COOKIE = "turnout_session"
 VISIT_COOKIE = "turnout_visit"
@@ -112,6 +116,25 @@ async def check_form(visit: Visit) -> None:
             "This form was not sent from a page that is still valid.",
             hint="Go back, reload the page and send it again.",
         )
+
+
+async def while_there(visit: Visit, work: Coroutine[Any, Any, Found]) -> Found:
+    """What `work` comes to; it is stopped when whoever asked for it goes away."""
+    task = asyncio.create_task(work)
+    gone = asyncio.create_task(_gone(visit))
+    try:
+        await asyncio.wait({task, gone}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise Stopped
+        return task.result()
+    finally:
+        for each in (task, gone):
+            each.cancel()
+
+
+async def _gone(visit: Visit) -> None:
+    while (await visit.receive())["type"] != "http.disconnect":
+        pass
 
 
 def go(path: str, *, cookies: list[Cookie] | None = None) -> Response[None]:

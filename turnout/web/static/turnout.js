@@ -55,23 +55,96 @@ function copyButtons(root) {
   }
 }
 
-// Where the cursor was when a run was asked for by key; the page comes back with its result.
-const CURSOR = "turnout-cursor";
-
-function editorKeys(root) {
+// The editor: the field itself, or the better one where it was bundled. Running and formatting
+// change the page in place; without script they are ordinary forms.
+function editor(root) {
   const form = root.querySelector("form[data-editor]");
   if (!form) return;
   const sql = form.elements.sql;
-  const cursor = sessionStorage.getItem(CURSOR);
-  sessionStorage.removeItem(CURSOR);
-  if (cursor !== null) {
-    sql.focus({ preventScroll: true });
-    sql.setSelectionRange(Number(cursor), Number(cursor));
+  const better = window.turnoutEditor?.(sql, { run: () => press("run"), save: () => press("save") });
+  better ? learnSchema(better) : plainKeys(form, sql, press);
+  keepDraft(form, sql, better);
+  insertNames(root, (text) => {
+    if (better) return better.insert(text);
+    sql.focus();
+    sql.setRangeText(text, sql.selectionStart, sql.selectionEnd, "end");
+  });
+  mark();
+
+  function press(action) {
+    form.requestSubmit(form.querySelector(`button[value="${action}"]`));
   }
+
+  let asked = null;
+  form.addEventListener("submit", async (event) => {
+    const action = event.submitter?.value;
+    if (action === "stop") {
+      event.preventDefault();
+      return asked?.abort();
+    }
+    if (action === "save") return localStorage.removeItem(draftName(form));
+    event.preventDefault();
+    asked?.abort();
+    const mine = asked = new AbortController();
+    form.elements.selection.value = action === "run" && better ? better.selected().trim() : "";
+    form.classList.add("is-running");
+    try {
+      const body = new FormData(form, event.submitter);
+      const answer = await fetch(form.getAttribute("action"), { method: "POST", body, signal: mine.signal });
+      if (answer.redirected) return location.assign(answer.url); // signed out
+      show(await answer.text(), action);
+    } catch (problem) {
+      if (problem.name !== "AbortError") form.submit();
+    } finally {
+      if (mine === asked) form.classList.remove("is-running");
+    }
+  });
+
+  function show(html, action) {
+    const page = new DOMParser().parseFromString(html, "text/html");
+    const parts = action === "run" ? [".result", "[data-choices]"] : [".result"];
+    for (const part of parts) {
+      const fresh = page.querySelector(part);
+      if (fresh) root.querySelector(part)?.replaceChildren(...fresh.childNodes);
+    }
+    const text = page.querySelector("textarea[name=sql]")?.value;
+    if (action === "format" && text && !page.querySelector("[data-mistake]")) {
+      sql.value = text;
+      better?.replace(text);
+    }
+    mark();
+  }
+
+  // The engine says "LINE 2: SELECT …" and under it, with a caret, where.
+  function mark() {
+    const message = root.querySelector("[data-mistake]")?.textContent ?? "";
+    const found = message.match(/LINE (\d+): (.*)\n( *)\^/);
+    const selected = form.elements.selection.value;
+    if (!better) return;
+    if (!found || selected) return better.mark(null);
+    const line = Number(found[1]);
+    const shown = found[2].replace(/^\.\.\.|\.\.\.$/g, "");
+    const whole = sql.value.split("\n")[line - 1] ?? "";
+    const begins = Math.max(0, whole.indexOf(shown.trim()));
+    const caret = found[3].length - `LINE ${line}: `.length - (found[2].startsWith("...") ? 3 : 0);
+    better.mark({ line, column: begins + caret - (shown.length - shown.trimStart().length), message: message.split("\n")[0] });
+  }
+}
+
+async function learnSchema(better) {
+  try {
+    const answer = await fetch("/clips/schema.json");
+    if (answer.ok) better.learn(await answer.json());
+  } catch { /* without it nothing is completed */ }
+}
+
+function plainKeys(form, sql, press) {
   document.addEventListener("keydown", (event) => {
     const control = event.metaKey || event.ctrlKey;
-    if (control && event.key === "Enter") press(event, "run");
-    if (control && event.key.toLowerCase() === "s") press(event, "save");
+    const action = control && event.key === "Enter" ? "run" : control && event.key.toLowerCase() === "s" ? "save" : "";
+    if (!action) return;
+    event.preventDefault();
+    press(action);
   });
   let leavesOnTab = false; // Escape, then Tab, leaves the field: nobody is caught in it
   sql.addEventListener("keydown", (event) => {
@@ -81,23 +154,35 @@ function editorKeys(root) {
       sql.setRangeText("  ", sql.selectionStart, sql.selectionEnd, "end");
     } else if (event.key !== "Shift") leavesOnTab = false;
   });
-  function press(event, action) {
-    event.preventDefault();
-    if (document.activeElement === sql) sessionStorage.setItem(CURSOR, sql.selectionStart);
-    form.requestSubmit(form.querySelector(`button[value="${action}"]`));
+}
+
+// What was written and not saved is kept in this browser, and offered when the form opens again.
+const draftName = (form) => `turnout-draft-${form.dataset.editor}-${form.elements.version.value}`;
+
+function keepDraft(form, sql, better) {
+  const name = draftName(form);
+  const kept = localStorage.getItem(name);
+  const offer = form.querySelector("[data-draft]");
+  if (kept && kept !== sql.value && offer) {
+    offer.hidden = false;
+    offer.querySelector("button").addEventListener("click", () => {
+      sql.value = kept;
+      better?.replace(kept);
+      offer.hidden = true;
+    });
   }
-  form.addEventListener("submit", () => form.classList.add("is-running"));
+  const first = sql.value;
+  sql.addEventListener("input", () => {
+    if (sql.value === first) localStorage.removeItem(name);
+    else localStorage.setItem(name, sql.value);
+  });
 }
 
 // A table's name in the list of tables, put where the cursor is.
-function insertNames(root) {
-  const sql = root.querySelector("form[data-editor] textarea[name=sql]");
+function insertNames(root, insert) {
   for (const button of root.querySelectorAll("button[data-insert]")) {
-    button.hidden = !sql;
-    button.addEventListener("click", () => {
-      sql.focus();
-      sql.setRangeText(button.dataset.insert, sql.selectionStart, sql.selectionEnd, "end");
-    });
+    button.hidden = false;
+    button.addEventListener("click", () => insert(button.dataset.insert));
   }
 }
 
@@ -232,8 +317,7 @@ function slowForms(root) {
 function begin(root) {
   localise(root);
   copyButtons(root);
-  editorKeys(root);
-  insertNames(root);
+  editor(root);
   filterTables(root);
   refreshWhilePreparing();
   followFeed(root);
