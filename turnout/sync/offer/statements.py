@@ -20,14 +20,19 @@ def statements(name: str, source: config.Source, role: str) -> list[str]:
     Raises `ConfigError` for an empty selection.
     """
     selection = selected_tables(name, source)
+    database = unquote(urlsplit(source.url).path.lstrip("/"))
     if source.url.startswith(("mysql", "mariadb")):
         from turnout.sync.mysql import grants as mysql
 
-        database = unquote(urlsplit(source.url).path.lstrip("/"))
-        return [
-            f"CREATE USER {mysql.account(role)} IDENTIFIED BY '…' WITH MAX_USER_CONNECTIONS 4;",
-            *mysql.grants(selection, role, database),
-        ]
+        return [mysql.new_user(role), *mysql.grants(selection, role, database)]
+    if not source.url.startswith("postgres"):
+        return []  # files ask for no role
     from turnout.sync.postgres import grants as postgres
+    from turnout.sync.postgres.names import quoted
 
-    return [*postgres.new_role(role), *postgres.grants(selection, role)]
+    connect = f"GRANT CONNECT ON DATABASE {quoted(database)} TO {quoted(role)};"
+    return [
+        *postgres.new_role(role),
+        *([connect] if database else []),
+        *postgres.grants(selection, role),
+    ]
