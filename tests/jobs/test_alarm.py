@@ -14,10 +14,14 @@ import pytest
 
 from tests.running import free_port
 from turnout.config import Alarm, Config, Source
+from turnout.errors import LogLost
 from turnout.jobs.alarm import FAILED, FINDINGS, RECOVERED, STALE, Bell, Trouble
 from turnout.jobs.source import SourceCopy
 from turnout.jobs.watch import AGAIN_S, Watch
 from turnout.jobs.webhook import SIGNATURE, NotDelivered, send, signature
+from turnout.sync.privacy.scan import Finding, record
+from turnout.sync.run import record_failure
+from turnout.sync.selection import SelectedTable
 from turnout.sync.standing import Standing
 from turnout.sync.state import SYNC_TABLES, TableState, write_states
 from turnout.warehouse import Warehouse
@@ -213,6 +217,42 @@ def test_a_webhook_that_does_not_answer_is_tried_again_later_and_hears_it_then(
     receiver.status = 204
     watch.look(NOON + HOUR + timedelta(seconds=AGAIN_S))
     assert receiver.kinds == [STALE, STALE]
+
+
+def test_lost_changes_and_what_looks_personal_are_told_without_a_value(
+    tmp_path: Path, warehouse: Warehouse, receiver: Receiver
+) -> None:
+    watch, _ = watched(tmp_path, warehouse, webhook=receiver.url, stale_after_s=10**7)
+    selected = SelectedTable("public", "person", ("role",))
+    with warehouse.transaction() as transaction:
+        record_failure(transaction, "app", NOON, LogLost("The replication slot x is gone."))
+        record_failure(transaction, "other", NOON, LogLost("Another source's."))
+        finding = Finding("person", "role", "email", 0.25)
+        record(transaction, "app", selected, [finding], NOON, whole=True)
+    now = datetime.now(UTC)
+    watch.look(now)
+    watch.look(now + HOUR)
+    told = [json.loads(body) for _, body in receiver.requests]
+    assert [(each["kind"], each["text"], each["tables"]) for each in told] == [
+        ("slot_lost", "Changes of app were lost: The replication slot x is gone.", []),
+        ("findings", "Copied columns of app look personal: person.role (email, 25%).", ["person"]),
+    ]
+
+
+def test_a_table_that_cannot_be_copied_is_a_failure_of_that_table(
+    tmp_path: Path, warehouse: Warehouse, receiver: Receiver
+) -> None:
+    watch, _ = watched(tmp_path, warehouse, webhook=receiver.url, stale_after_s=10**7)
+    wrong = TableState(
+        "app", "userdata", "plan", as_of=NOON, problem="It has no column 'x'.", problem_at=NOON
+    )
+    with warehouse.transaction() as transaction:
+        transaction.prepare(SYNC_TABLES)
+        write_states(transaction, [wrong])
+    watch.look(NOON)
+    (told,) = [json.loads(body) for _, body in receiver.requests]
+    assert (told["kind"], told["tables"]) == ("failed", ["plan"])
+    assert told["text"] == "app is not copied whole. plan: It has no column 'x'."
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
