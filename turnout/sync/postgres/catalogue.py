@@ -217,7 +217,7 @@ class Catalogue:
             if name not in found.columns and not any_gone:
                 yield SourceRefused(
                     f"The table '{table.label}' has no column '{name}'.",
-                    hint=_nearest(name, found.columns),
+                    hint=_nearest(name, set(found.columns) - set(table.columns)),
                 )
         closed = [name for name in table.columns if not _may_read(found, name)]
         if closed:
