@@ -203,9 +203,9 @@ def test_a_part_of_the_query_is_run_when_it_is_selected(open_browser: Open) -> N
 def test_a_query_is_laid_out_and_what_was_not_saved_comes_back(open_browser: Open) -> None:
     page = open_browser(signed_in=True)
     page.goto("/clips/new")
-    write_sql(page, "select 1 as n from range(3) where range > 1")
+    write_sql(page, "select 1 as n where 2 > 1")
     page.get_by_role("button", name="Format").click()
-    laid_out = "SELECT\n  1 AS n\nFROM RANGE(3)\nWHERE\n  range > 1"
+    laid_out = "SELECT\n  1 AS n\nWHERE\n  2 > 1"
     wait_until(lambda: sql_of(page) == laid_out)
     page.goto("/clips/new")
     assert sql_of(page) != laid_out
