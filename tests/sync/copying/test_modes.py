@@ -218,6 +218,13 @@ def test_a_table_taken_out_of_the_selection_goes_with_its_history(copying: Any) 
     assert "member is not selected any more" in run.sentence
     assert [table.name for table in copying.warehouse.tables("userdata")] == ["company"]
     assert copying.run().removed == ()
+    book = copying.warehouse.query(
+        "SELECT DISTINCT table_name, until IS NULL AS leaves FROM _turnout.sync_columns ORDER BY 1"
+    )
+    assert [tuple(row.values()) for row in book.to_pylist()] == [
+        ("company", True),
+        ("member", False),
+    ]
 
 
 def test_a_table_that_another_source_has_now_stays(copying: Any) -> None:

@@ -77,6 +77,9 @@ class Reading:
         """
         wanted = [table for table in tables if table not in self.problems]
         if not wanted:
+            self.as_of = min(
+                filter(None, (one.as_of for one in self._states.values())), default=self.as_of
+            )
             return []
         desire = self._desire
         source = open_source(desire.name, desire.source)

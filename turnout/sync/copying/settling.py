@@ -14,8 +14,9 @@ from turnout.sync.copying.landing import Landed
 from turnout.sync.copying.mode import BY_CURSOR, cursor_of
 from turnout.sync.copying.plan import Plan
 from turnout.sync.history import forget_values, from_copy, from_deletes, history_name
-from turnout.sync.privacy import scan
+from turnout.sync.privacy import disclosed, scan
 from turnout.sync.run import TableCopied
+from turnout.sync.selection import SelectedTable
 from turnout.sync.source import Instant
 from turnout.sync.state import TableState, remove_states, write_states
 from turnout.warehouse import Dialect, Table, Transaction
@@ -90,7 +91,10 @@ def remember_problems(
 
 def remove(transaction: Transaction, states: Sequence[TableState]) -> None:
     """Drop tables that are not selected any more, and what was kept of them."""
+    now = datetime.now(UTC)
     for state in states:
+        nothing = SelectedTable(state.source_schema, state.table, ())
+        disclosed.note(transaction, state.source, nothing, now)
         target = Table(state.schema, state.table, ())
         transaction.drop(target)
         if kept_history(state.choice):
