@@ -38,7 +38,7 @@ class TableSelection(Struct, frozen=True, forbid_unknown_fields=True):
         Literal["auto", "none", "keys"],
         Meta(
             description="How rows deleted at the source are found between whole copies: by "
-            "comparing all keys, or not at all. auto: keys, where there is a key."
+            "comparing all keys, or not at all. auto: keys, except in the mode append."
         ),
     ] = "auto"
     history: Annotated[
@@ -93,7 +93,10 @@ class TableSelection(Struct, frozen=True, forbid_unknown_fields=True):
     ] = "stop"
     shrink: Annotated[
         bool,
-        Meta(description="Accept a copy with no rows, or with less than half of those before."),
+        Meta(
+            description="Accept a copy with no rows, with less than half of those before, or that "
+            "deletes more than 30 % of them by their keys."
+        ),
     ] = False
 
 
