@@ -17,8 +17,8 @@ from turnout.sync.source import SourceRows
 from turnout.warehouse import Table, Warehouse
 
 # One write: enough rows that the engine puts whole groups of them straight into its file.
-WRITE_ROWS = 4 * 122_880
-WRITE_BYTES = 48 * 1024 * 1024
+WRITE_ROWS = 2 * 122_880
+WRITE_BYTES = 24 * 1024 * 1024
 
 
 @dataclass(slots=True)
