@@ -21,8 +21,8 @@ CONNECTORX = """
 import sys, time, duckdb, connectorx
 url, sql, path = sys.argv[1:]
 began = time.perf_counter()
-table = connectorx.read_sql(url, sql, return_type="arrow")
-duckdb.connect(path).execute("CREATE OR REPLACE TABLE copied AS SELECT * FROM table")
+rows = connectorx.read_sql(url, sql, return_type="arrow")
+duckdb.connect(path).execute("CREATE OR REPLACE TABLE copied AS SELECT * FROM rows")
 print(time.perf_counter() - began)
 """
 DLT = """
@@ -44,7 +44,7 @@ print(time.perf_counter() - began)
 # What it is called, what pip installs for it, and the program that copies.
 PEERS = {
     "connectorx": (["connectorx", "duckdb", "pyarrow", "pandas"], CONNECTORX),
-    "dlt": (["dlt[duckdb,sql_database]", "psycopg[binary]", "pyarrow"], DLT),
+    "dlt": (["dlt[duckdb]", "sqlalchemy", "numpy", "psycopg[binary]", "pyarrow"], DLT),
 }
 
 
