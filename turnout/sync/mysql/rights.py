@@ -31,10 +31,18 @@ READING = {"SELECT", "USAGE", "SHOW VIEW"}
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """Rights on one thing: `*.*`, a database's tables, or a table; per right its columns."""
+    """Rights on one thing: `*.*`, a database's tables, or a table; each with its columns, if any.
+
+    The same right may be there for the whole of a table and for some columns besides.
+    """
 
     on: str
-    rights: dict[str, tuple[str, ...]]
+    rights: tuple[tuple[str, tuple[str, ...]], ...]
+
+    @property
+    def names(self) -> set[str]:
+        """The rights, whatever columns they are for."""
+        return {name for name, _ in self.rights}
 
 
 def read_granted(session: Session) -> list[Granted]:
@@ -49,7 +57,7 @@ def more_than_needed(
     """Every right of the user that copying does not need."""
     user = catalogue.user
     granted = read_granted(session)
-    everywhere = {name for each in granted if each.on == EVERYWHERE for name in each.rights}
+    everywhere = {name for each in granted if each.on == EVERYWHERE for name in each.names}
     if everywhere & ADMINISTRATORS:
         yield (
             f"The user '{user}' is an administrator: it can read and change everything. Make one "
@@ -106,7 +114,7 @@ def about_server(session: Session, standing: Standing, source: config.Source) ->
 def _changes(user: str, granted: Sequence[Granted]) -> Iterator[str]:
     for each in granted:
         allowed = READING | (WATCHING | REPLICATING if each.on == EVERYWHERE else set())
-        more = sorted(set(each.rights) - allowed)
+        more = sorted(each.names - allowed)
         if more:
             yield (
                 f"The user '{user}' may do more than read: {', '.join(more)} on {each.on}. "
@@ -155,25 +163,24 @@ def _narrowing(
     around = (EVERYWHERE, f"{name.rpartition('.')[0]}.*", name)
     user = account(catalogue.user)
     for each in granted:
-        columns = each.rights.get("SELECT")
-        if each.on not in around or columns is None:
-            continue
-        named = [column for column in columns if column in extra]
-        if not columns:
-            yield f"REVOKE SELECT ON {each.on} FROM {user};"
-        elif named:
-            listed = ", ".join(quoted(column) for column in named)
-            yield f"REVOKE SELECT ({listed}) ON {each.on} FROM {user};"
+        for right, columns in each.rights if each.on in around else ():
+            named = ", ".join(quoted(column) for column in columns if column in extra)
+            if right == "SELECT" and not columns:
+                yield f"REVOKE SELECT ON {each.on} FROM {user};"
+            elif right == "SELECT" and named:
+                yield f"REVOKE SELECT ({named}) ON {each.on} FROM {user};"
     yield from grants([table], catalogue.user, catalogue.database)
 
 
-def _rights(said: str) -> dict[str, tuple[str, ...]]:
-    return {
-        match["name"]: tuple(
-            name.replace("``", "`") for name in COLUMN.findall(match["columns"] or "")
-        )
+def _rights(said: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    return tuple(
+        (match["name"], tuple(map(_bare, COLUMN.findall(match["columns"] or ""))))
         for match in RIGHT.finditer(said)
-    }
+    )
+
+
+def _bare(name: str) -> str:
+    return name.replace("``", "`")
 
 
 def _new_user(selection: Sequence[SelectedTable], database: str) -> str:
