@@ -139,6 +139,8 @@ def places(site: Installation) -> dict[str, str]:
         "editing": f"/clips/{chart.id}/edit",
         "sharing": f"/clips/{chart.id}/share",
         "sources": "/sources",
+        "connect": "/databases/new",
+        "database": "/databases/app",
         "what leaves": "/privacy",
         "nothing": "/nothing",
         "a bad question": f"/clips/{table.id}-table?{LONG}=1",
