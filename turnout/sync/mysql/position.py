@@ -153,7 +153,7 @@ class MySQLDone:
     def encoded(self) -> bytes:
         """As a server is asked to go on from it."""
         parts = [struct.pack("<Q", len(self._ranges))]
-        for server, ranges in self._ranges.items():
+        for server, ranges in sorted(self._ranges.items()):
             parts += [uuid.UUID(server).bytes, struct.pack("<Q", len(ranges))]
             parts += [struct.pack("<QQ", first, end) for first, end in ranges]
         return b"".join(parts)
