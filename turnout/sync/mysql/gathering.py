@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from turnout.errors import SourceRefused
 from turnout.sync.mysql.binlog import Event, Kind, uncompressed
 from turnout.sync.mysql.charsets import Charsets
-from turnout.sync.mysql.image import Image, Unreadable
+from turnout.sync.mysql.fixed import Unreadable
+from turnout.sync.mysql.image import Image
 from turnout.sync.mysql.pile import Pile
 from turnout.sync.mysql.position import Done
 from turnout.sync.mysql.statements import effects

@@ -116,7 +116,7 @@ def _server(address: Address, session: Session, source: config.Source) -> Server
         lag_s=standing.lag_s,
         has_tls=bool(session.rows("SHOW STATUS LIKE 'Ssl_cipher'")[0][1]),
         is_local=address.is_local,
-        log_missing=tuple(log_missing(session)),
+        log_missing=tuple(log_missing(session, standing)),
         remarks=(str(problem),) if problem else (),
     )
 

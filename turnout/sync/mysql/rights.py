@@ -108,7 +108,7 @@ def about_server(session: Session, standing: Standing, source: config.Source) ->
             "Write ssl-mode=VERIFY_IDENTITY in its url."
         )
     if any(selection.mode == "log" for selection in source.tables.values()):
-        yield from log_missing(session, source)
+        yield from log_missing(session, standing, source)
 
 
 def _changes(user: str, granted: Sequence[Granted]) -> Iterator[str]:

@@ -57,7 +57,7 @@ class BinlogStream:
             self._session = found.session
             self._selection = selection
             with explained(self._session.address):
-                if missing := list(log_missing(self._session, source)):
+                if missing := list(log_missing(self._session, found.standing, source)):
                     raise SourceRefused(" ".join(missing))
                 self._charsets = read_charsets(self._session)
                 self._identity = identity_of(self._session)
