@@ -79,7 +79,14 @@ class Campaign:
     """Tables of one example, their copies in a new warehouse, and every state they have had."""
 
     def __init__(
-        self, cluster: Cluster, database: str, copier: Copier, folder: Path, mode: str
+        self,
+        cluster: Cluster,
+        database: str,
+        copier: Copier,
+        folder: Path,
+        mode: str,
+        *,
+        from_follower: bool = False,
     ) -> None:
         self._cluster = cluster
         self._database = database
@@ -87,6 +94,7 @@ class Campaign:
         self._name = f"stream_{next(_examples)}"
         self._warehouse = folder / f"{self._name}.duckdb"
         self._mode = mode
+        self._from_follower = from_follower
         self._tables: list[Table] = []
         # What was committed, in order; how far the copy is known to be; what it was when.
         self._states: list[State] = []
@@ -188,7 +196,7 @@ class Campaign:
             psutil.wait_procs([server], timeout=30)
             self._cluster._start_leader()
             return
-        with self._connect() as connection:
+        with psycopg.connect(self._url("postgres"), autocommit=True) as connection:
             connection.execute(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = %s",
                 [READER],
@@ -254,6 +262,8 @@ class Campaign:
         return [table.expected() for table in self._tables]
 
     def _task(self, hold_at: int) -> dict[str, Any]:
+        if self._from_follower:
+            self._cluster.wait_replayed()
         return {
             "name": self._name,
             "source": msgspec.to_builtins(self._source()),
@@ -264,11 +274,16 @@ class Campaign:
 
     def _source(self) -> Source:
         return Source(
-            self._cluster.leader_url(READER, self._database),
+            self._url(READER),
             tables={table.label: table.selection(self._mode) for table in self._tables},
             accept_leader=True,
             retries=0,
         )
+
+    def _url(self, user: str) -> str:
+        if self._from_follower:
+            return self._cluster.follower_url(user, self._database)
+        return self._cluster.leader_url(user, self._database)
 
     def _connect(self) -> psycopg.Connection[Any]:
         return self._cluster.connect(self._database)
