@@ -26,6 +26,8 @@ from turnout.demo.cluster import Cluster
 from turnout.errors import SourceRefused, SourceUnavailable
 from turnout.sync.changes.spool import Spool
 from turnout.sync.postgres import slot, stream
+from turnout.sync.postgres.database import Postgres
+from turnout.sync.source import Instant
 from turnout.warehouse import Warehouse
 from turnout.warehouse.duckdb import DuckDB
 
@@ -122,6 +124,26 @@ def test_the_first_pass_copies_whole_and_says_so(
     assert captured.copied.rows == 100
     assert not followed.differences()
     assert not followed.differences("person")
+
+
+def test_a_copy_is_not_older_than_what_is_followed_from(
+    cluster: Cluster, make: Callable[..., Followed], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Instant | None] = []
+    snapshot = Postgres.snapshot
+
+    def noted(self: Postgres, selection: Any, after: Instant | None = None) -> Any:
+        asked.append(after)
+        return snapshot(self, selection, after)
+
+    monkeypatch.setattr(Postgres, "snapshot", noted)
+    followed = make(cluster)
+    followed.prepare()
+    began_at = followed.run("SELECT pg_current_wal_lsn()::text")[0][0]
+    followed.capture()
+    [after] = asked
+    assert after is not None
+    assert slot.number(after.position) >= slot.number(began_at)
 
 
 @pytest.mark.parametrize("by", ["functions", "replication"])

@@ -220,6 +220,7 @@ class Capturing:
         if not missing or time.monotonic() < self._copy_again_s:
             return None
         self._copy_again_s = time.monotonic() + self._source.retry_after_s
+        self._mark(stream, missing)
         run = copy_whole(
             self._name,
             self._source,
@@ -232,6 +233,24 @@ class Capturing:
         if not run.problems:
             self._copy_again_s = 0.0
         return run
+
+    def _mark(self, stream: ChangeStream, tables: Sequence[SelectedTable]) -> None:
+        """Their copies must not be older than what is followed from: a follower may be behind."""
+        known = self._states()
+        states = [
+            known.get(table.name) or TableState(self._name, self._source.schema, table.name)
+            for table in tables
+        ]
+        with self._warehouse.transaction() as transaction:
+            write_states(
+                transaction,
+                [
+                    replace(
+                        state, server=stream.server, position=self._position, copied_whole_at=None
+                    )
+                    for state in states
+                ],
+            )
 
     def _instants(self, stream: ChangeStream) -> dict[SelectedTable, Instant]:
         """When each table was copied whole, of those that were and are as they were chosen."""

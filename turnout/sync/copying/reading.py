@@ -22,6 +22,8 @@ from turnout.sync.source import Instant, Keys, SourceSnapshot
 from turnout.sync.state import TableState
 from turnout.warehouse import Table
 
+BEGINNING = datetime.min.replace(tzinfo=UTC)
+
 # What is wrong with one table and keeps no other from being copied.
 OF_ONE_TABLE = (ConfigError, SourceRefused, QueryFailed)
 
@@ -95,10 +97,11 @@ class Reading:
     def _last_instant(self, tables: Sequence[SelectedTable]) -> Instant | None:
         """That of the newest copy of these tables: what comes now must not be older."""
         states = [state for table in tables if (state := self._states.get(table.name))]
-        copied = [(state.as_of, state) for state in states if state.as_of and state.position]
-        if not copied:
+        # One that was never copied has a position where its changes are followed from it.
+        reached = [(state.as_of or BEGINNING, state) for state in states if state.position]
+        if not reached:
             return None
-        as_of, state = max(copied, key=lambda pair: pair[0])
+        as_of, state = max(reached, key=lambda pair: pair[0])
         return Instant(state.server, state.position, as_of)
 
     def _plans(self, snapshot: SourceSnapshot) -> list[Plan]:
