@@ -1,12 +1,13 @@
 """Rows on their way into a staging table: treated first, then written bit by bit.
 
-Each write is short, so that nobody who writes to the warehouse waits for a copy; together they
-hold no more in memory than `WRITE_BYTES` and what is being read.
+Each write is short, so that nobody who writes to the warehouse waits for a copy; no more is held in
+memory than twice `WRITE_BYTES` and what is being read.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from time import monotonic
 
@@ -45,16 +46,29 @@ def land(
     """
     began = monotonic()
     landed = Landed(table)
-    for batches in _written_together(_counted(rows, passage, landed, told)):
-        with warehouse.transaction() as transaction:
-            transaction.prepare(table)
-            transaction.append(table, pa.Table.from_batches(batches))
-    if not landed.rows:
-        with warehouse.transaction() as transaction:
-            transaction.prepare(table)
+    _write(warehouse, table, _written_together(_counted(rows, passage, landed, told)))
     landed.lost = dict(rows.lost)
     landed.duration_s = monotonic() - began
     return landed
+
+
+def _write(warehouse: Warehouse, table: Table, writes: Iterator[Sequence[pa.RecordBatch]]) -> None:
+    """What comes is read while what came before is written."""
+
+    def write(batches: Sequence[pa.RecordBatch]) -> None:
+        with warehouse.transaction() as transaction:
+            transaction.prepare(table)
+            if batches:
+                transaction.append(table, pa.Table.from_batches(batches))
+
+    with ThreadPoolExecutor(1, "landing") as writer:
+        written: Future[None] | None = None
+        for batches in writes:
+            if written is not None:
+                written.result()
+            written = writer.submit(write, batches)
+        # A table without rows is a table all the same.
+        (written or writer.submit(write, ())).result()
 
 
 def _counted(
