@@ -123,14 +123,14 @@ def _runs(warehouse: Warehouse) -> dict[str, dict[str, Any]]:
     rows = _rows(
         warehouse,
         "SELECT source, as_of, finished_at, error FROM (SELECT *, row_number() OVER "
-        "(PARTITION BY source, error IS NULL ORDER BY finished_at DESC) AS place "
+        "(PARTITION BY source, as_of IS NULL ORDER BY finished_at DESC) AS place "
         "FROM _turnout.sync_runs) AS runs WHERE place = 1 ORDER BY finished_at",
     )
     found: dict[str, dict[str, Any]] = {}
     for row in rows:
         source = found.setdefault(row["source"], {})
         source.update(error=row["error"], tried_at=_utc(row["finished_at"]))
-        if row["error"] is None:
+        if row["as_of"] is not None:  # also where a table of it could not be copied
             source["as_of"] = _utc(row["as_of"])
     return found
 
