@@ -156,6 +156,8 @@ def _without_code(message: str, url: str) -> TurnoutError:
     """A connection that did not come about, or broke."""
     text = " ".join(message.partition("Query was:")[0].split())
     said = text.rpartition("failed: ")[2].removeprefix("FATAL: ").strip()
+    # libpq goes on with a question to whoever sits in front of psql.
+    said = said.partition(" Is the server running")[0]
     if any(word in text for word in REFUSALS) or MISSING.search(text):
         return SourceRefused(
             f"The source {place(url)} refuses the connection: {said}.",
