@@ -83,3 +83,8 @@ def test_what_is_wrong_is_said_in_a_sentence(home: Path, file: Path, tmp_path: P
     assert code != 0
     assert "has no column 'plan'" in said
     assert "turnout source load FILE" in turnout("sync", "--home", str(home))[1]
+
+
+def test_a_source_that_waits_for_files_is_in_order(home: Path) -> None:
+    code, said = turnout("source", "check", "--home", str(home))
+    assert code == 0, said

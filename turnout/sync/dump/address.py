@@ -38,16 +38,11 @@ class Files:
 
 
 def read_address(url: str) -> Files:
-    """What an address of files says. Raises `ConfigError` when it names none."""
+    """What an address of files says. Raises `ConfigError` for a path that is not absolute."""
     path, _, query = url.removeprefix(SCHEME).partition("?")
     said = parse_qs(query)
     paths = [Path(unquote(path).removeprefix("//"))] if path else []
     paths += map(Path, said.get("file", []))
-    if not paths:
-        raise ConfigError(
-            "This source has no server: it is filled from files.",
-            hint="Load them with: turnout source load FILE",
-        )
     if strange := next((each for each in paths if not each.is_absolute()), None):
         raise ConfigError(
             f"The source's file {strange} is not named from the root on.",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from turnout.errors import SourceRefused
+from turnout.errors import ConfigError, SourceRefused
 from turnout.sync.dump.contents import Contents, read_files
 from turnout.sync.dump.definition import DefinedTable, Name
 from turnout.sync.dump.rows import FileRows
@@ -58,11 +58,18 @@ class Dump:
     def snapshot(
         self, selection: Sequence[SelectedTable], after: Instant | None = None
     ) -> Iterator[DumpSnapshot]:
+        if not self._files:
+            raise ConfigError(
+                "This source has no server: it is filled from files.",
+                hint="Load them with: turnout source load FILE",
+            )
         del after  # whoever loads files decides whether they may be older than what is there
         contents = read_files(self._files, _named(self._table, selection) if self._table else None)
         yield DumpSnapshot(contents, selection, self._as_of or contents.as_of or datetime.now(UTC))
 
     def check(self, selection: Sequence[SelectedTable]) -> list[str]:
+        if not self._files:
+            return []  # nothing is wrong with waiting for some
         with self.snapshot(selection) as snapshot:
             return list(snapshot.problems.values())
 
