@@ -11,6 +11,8 @@ import pyarrow as pa
 import pytest
 
 from tests.sync.dump.conftest import FORMS, ODD, PgDump, problem, read, selected
+from turnout import sync
+from turnout.config import Source, TableSelection
 from turnout.demo.cluster import Cluster
 from turnout.demo.postmaster import programs_of
 from turnout.errors import SourceRefused
@@ -18,6 +20,7 @@ from turnout.sync.dump.archive import read_archive
 from turnout.sync.dump.dump import Dump
 from turnout.sync.source import Since
 from turnout.warehouse import Column, Type
+from turnout.warehouse.duckdb import DuckDB
 
 # Of each form's bytes, at how many places they are cut.
 CUTS = 40
@@ -242,3 +245,34 @@ def test_of_a_document_only_the_keys_selected_are_read(pg_dump: PgDump, cluster:
     ]  # fmt: skip
     with cluster.connect("to_dump") as connection:
         connection.execute("DROP TABLE note")
+
+
+def test_rows_are_treated_as_those_of_a_live_copy(
+    pg_dump: PgDump, cluster: Cluster, tmp_path: Path
+) -> None:
+    columns = ["id", "email", "born", "seen", "seats", "price", "plan"]
+    treat = {
+        "id": "hash", "email": "hash:email", "born": "bucket:year", "seen": "bucket:day",
+        "seats": "bucket:10", "price": "bucket:5", "plan": "mask",
+    }  # fmt: skip
+    tables = {"person": TableSelection(columns, treat=treat)}
+    with cluster.connect("to_dump") as connection:
+        connection.execute(
+            """CREATE TABLE person (id uuid PRIMARY KEY, email text, born date, seen timestamptz,
+                seats int, price numeric(8,2), plan text);
+            INSERT INTO person VALUES ('00000000-0000-4000-8000-000000000001', ' A@acme.example',
+                '1980-05-05', '2026-01-01 23:30+00', 17, 12.50, 'pro');
+            INSERT INTO person (id) VALUES (gen_random_uuid())"""
+        )
+    dump = pg_dump("--format=custom", "--table=person")
+    found = []
+    for place, url in enumerate((f"file:{dump}", cluster.leader_url(database="to_dump"))):
+        path = tmp_path / f"{place}.duckdb"
+        warehouse = DuckDB(path, memory_bytes_max=256 * 1024**2, threads=1)
+        source = Source(url, tables=tables, accept_leader=True, retries=0)
+        assert not sync.copy("app", source, warehouse, secret=b"s" * 32).problems
+        found.append(warehouse.query("SELECT * FROM userdata.person ORDER BY email, id"))
+        warehouse.close()
+    assert found[0].equals(found[1])
+    with cluster.connect("to_dump") as connection:
+        connection.execute("DROP TABLE person")
