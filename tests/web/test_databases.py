@@ -125,6 +125,31 @@ def test_personal_columns_need_a_reason(
     assert source["tables"]["person"]["personal"] == {"email": "newsletter, agreed to"}
 
 
+def test_other_columns_of_a_copied_database_are_chosen_and_all_else_stays(
+    owner: httpx.Client, send: Send, house: Installation, shop: str
+) -> None:
+    page = looked_at(owner, send, shop, "again")
+    send(owner, page, ticks(owner.get(page).text))
+    path = house.config.home / "turnout.toml"
+    head, mark, tail = path.read_text().partition("[sources.again.tables.person]\n")
+    path.write_text(f"{head}{mark}where = \"country = 'AT'\"  # ours alone\n{tail}")
+
+    looked = send(owner, "/databases/new", {}, to="/databases/again/look").headers["Location"]
+    html = owner.get(looked).text
+    assert "GRANT SELECT" in html
+    fields = ticks(html)
+    assert field_of(html, "closed_at") in fields
+    del fields[field_of(html, "seats")], fields[field_of(html, "time_zone")]
+    fields |= {field_of(html, "email"): "on", "reason": "agreed to"}
+    assert send(owner, looked, fields).status_code == 303
+    text = path.read_text()
+    assert "where = \"country = 'AT'\"  # ours alone" in text
+    source = tomllib.loads(text)["sources"]["again"]
+    assert "seats" not in source["tables"]["company"]["columns"]
+    assert source["tables"]["person"]["personal"] == {"email": "agreed to"}
+    assert source["password_file"] == "data/again.password"
+
+
 def test_nothing_ticked_writes_nothing(owner: httpx.Client, send: Send, shop: str) -> None:
     page = looked_at(owner, send, shop, "empty")
     parts = {"company": "company", "person": "person", "membership": "companyperson"}
@@ -159,6 +184,7 @@ def test_only_the_owner_connects_and_only_the_browser_that_looked_sees_it(
     owner: httpx.Client, send: Send, house: Installation, bob: httpx.Client, shop: str
 ) -> None:
     assert bob.get("/databases/new").status_code == 403
+    assert send(bob, "/databases/app", to="/databases/app/look").status_code == 403
     page = looked_at(owner, send, shop, "mine")
     token = house.people.open_session(house.people.find("Alice"), now=house.clock())
     with httpx.Client(base_url=house.url, cookies={"turnout_session": token}) as elsewhere:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,28 @@ from litestar.params import FromPath
 from litestar.status_codes import HTTP_200_OK, HTTP_400_BAD_REQUEST
 
 from turnout.access.people import OWNER
-from turnout.config import Source, load_config, put_password, without_password
+from turnout.config import (
+    Source,
+    TableSelection,
+    load_config,
+    put_password,
+    without_password,
+)
 from turnout.errors import (
     BadRequest,
     ConfigError,
     NotAllowed,
+    NotFound,
     SourceUnavailable,
     TurnoutError,
 )
+from turnout.sync.facts import ServerFacts
 from turnout.sync.offer.choice import SourceChoice, choose, free_schema
 from turnout.sync.offer.look import look, sampled
-from turnout.sync.offer.offer import Offer, make_offer
+from turnout.sync.offer.offer import Offer, find_table, label_of, make_offer
 from turnout.sync.offer.parts import PARTS
 from turnout.sync.offer.sentences import about_membership, about_server, because, remarks, size
+from turnout.sync.offer.statements import statements
 from turnout.sync.offer.writing import keep_password, write_source
 from turnout.web.lookings import Looked, Lookings
 from turnout.web.responses import status_of
@@ -36,6 +45,7 @@ NAME = re.compile("[a-z][a-z0-9_]{0,62}")
 URL_CHARS_MAX = 2_000
 REASON_CHARS_MAX = 200
 LOOK_WITHIN_S = 45.0
+ROLE = "turnout"
 # The answer to the form leaves before the process that gave it.
 RENEW_AFTER_S = 0.5
 
@@ -60,6 +70,19 @@ async def look_at_database(request: Visit) -> Response[Any]:
         )
     except TurnoutError as error:
         return _address_form(request, fields, error)
+    return go(f"/databases/new/{_lookings(request).keep(looked)}")
+
+
+@post("/databases/{name:str}/look", guards=[signed_in])
+async def look_again(request: Visit, name: FromPath[str]) -> Response[None]:
+    """Look at a database that is copied already, to choose other columns of it."""
+    check_owner(request)
+    try:
+        looked = await asyncio.wait_for(
+            asyncio.to_thread(_look_again, request, name), LOOK_WITHIN_S
+        )
+    except TimeoutError:
+        raise SourceUnavailable("The database did not answer in time.") from None
     return go(f"/databases/new/{_lookings(request).keep(looked)}")
 
 
@@ -121,6 +144,25 @@ def _look(visit: Visit, fields: Mapping[str, str]) -> Looked:
     return Looked(name, bare, password, facts, seen, visit.browser, visit.now)
 
 
+def _look_again(visit: Visit, name: str) -> Looked:
+    source = load_config(visit.rooms.config.home).sources.get(name)
+    if source is None:
+        raise NotFound("There is no database at this address.")
+    with look(name, source) as looking:
+        facts = looking.facts
+    written = {_label(facts, table): table for table in source.tables}
+    selected = {label: source.tables[table].columns for label, table in written.items()}
+    return Looked(name, source.url, "", facts, {}, visit.browser, visit.now, selected, written)
+
+
+def _label(facts: ServerFacts, label: str) -> str:
+    """As an offer names the table; one that is gone keeps its name."""
+    try:
+        return label_of(facts, find_table(facts, label))
+    except NotFound:
+        return label
+
+
 def _check_name(visit: Visit, name: str) -> None:
     if not NAME.fullmatch(name) or name == "new":
         raise BadRequest(
@@ -140,7 +182,15 @@ def _free_name(visit: Visit) -> str:
 def _offer(looked: Looked, fields: Mapping[str, str]) -> Offer:
     """As proposed, or with other tables named for the parts."""
     chosen = {part: fields[part] for part in PARTS if part in fields}
-    return make_offer(looked.facts, chosen=chosen, seen=looked.seen)
+    return make_offer(
+        looked.facts, chosen=chosen, also=_there(looked, looked.selected or ()), seen=looked.seen
+    )
+
+
+def _there(looked: Looked, labels: Iterable[str]) -> list[str]:
+    """Those of the tables that the source still has."""
+    known = {label_of(looked.facts, table) for table in looked.facts.tables}
+    return [label for label in labels if label in known]
 
 
 def _choice(visit: Visit, looked: Looked, offer: Offer, fields: Mapping[str, str]) -> SourceChoice:
@@ -167,11 +217,13 @@ def _choice(visit: Visit, looked: Looked, offer: Offer, fields: Mapping[str, str
             f"{', '.join(personal)} looks personal.",
             hint="Say below why it is copied all the same, or take the tick away.",
         )
+    sources = load_config(visit.rooms.config.home).sources
+    known = sources.get(looked.name)
     return choose(
         offer,
         name=looked.name,
         url=looked.url,
-        schema=free_schema(load_config(visit.rooms.config.home).sources, looked.name),
+        schema=known.schema if known else free_schema(sources, looked.name),
         columns=ticked,
         reason=reason,
     )
@@ -181,7 +233,9 @@ def _write(home: Path, looked: Looked, choice: SourceChoice) -> None:
     if looked.password:
         place = keep_password(home, looked.name, looked.password)
         choice = replace(choice, password_file=place)
-    write_source(home, choice)
+    tables = tuple(replace(t, label=looked.written.get(t.label, t.label)) for t in choice.tables)
+    choice = replace(choice, tables=tables)
+    write_source(home, choice, replace=looked.selected is not None)
 
 
 def _address_form(
@@ -222,10 +276,41 @@ def _offer_page(
         membership=about_membership(offer.membership) if offer.membership else "",
         size=size,
         tick=tick,
+        is_ticked=_ticked(offer, looked, fields),
+        statements=_statements(offer, looked, fields),
         fields=fields,
         problem=problem,
         renews=visit.rooms.renew is not None,
     )
+
+
+def _ticked(
+    offer: Offer, looked: Looked, fields: Mapping[str, str] | None
+) -> Callable[[int, int], bool]:
+    """Which columns are ticked: as sent, else as they are copied already, else as proposed."""
+
+    def is_ticked(number: int, place: int) -> bool:
+        table = offer.tables[number]
+        column = table.columns[place]
+        if fields is not None:
+            return tick(number, place) in fields
+        if looked.selected is not None:
+            return column.name in looked.selected.get(table.label, ())
+        return table.is_selected and column.is_selected
+
+    return is_ticked
+
+
+def _statements(offer: Offer, looked: Looked, fields: Mapping[str, str] | None) -> list[str]:
+    """For a role that can read what is ticked."""
+    is_ticked = _ticked(offer, looked, fields)
+    columns = {
+        table.label: [c.name for place, c in enumerate(table.columns) if is_ticked(number, place)]
+        for number, table in enumerate(offer.tables)
+    }
+    tables = {label: TableSelection(names) for label, names in columns.items() if names}
+    source = Source(looked.url, tables=tables)
+    return statements(looked.name, source, ROLE) if tables else []
 
 
 def _status(problem: TurnoutError | None) -> int:

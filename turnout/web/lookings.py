@@ -7,8 +7,8 @@ holds a password.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from turnout.errors import NotFound
@@ -29,6 +29,10 @@ class Looked:
     seen: Mapping[TableFacts, Mapping[str, str]]
     browser: str
     at: datetime
+    # Of a source that is copied already, its columns by the label of their table, and how
+    # turnout.toml writes that label.
+    selected: Mapping[str, Sequence[str]] | None = None
+    written: Mapping[str, str] = field(default_factory=dict)
 
 
 class Lookings:

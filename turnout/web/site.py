@@ -78,6 +78,7 @@ ROUTES = [
     sources.send_test,
     connect.new_database,
     connect.look_at_database,
+    connect.look_again,
     connect.show_offer,
     connect.connect_database,
     databases.show_database,

@@ -69,6 +69,26 @@ def test_a_source_that_is_there_is_changed_only_when_asked(demo_like: ServerFact
     assert list(read["tables"]) == ["invoice", "plan"]
 
 
+def test_what_is_said_of_a_column_goes_with_it(demo_like: ServerFacts) -> None:
+    before = """
+[sources.app]
+url = "postgresql://turnout@db/app"
+[sources.app.tables.person]
+columns = ["uuid", "email", "updated_at"]
+cursor = "updated_at"
+person = "uuid"
+treat = { email = "hash:email" }
+"""
+    person = TableChoice("person", ("uuid", "city"), {"personal": {"city": "agreed to"}})
+    changed = with_source(before, SourceChoice("app", URL, "userdata", (person,)), replace=True)
+    assert tomllib.loads(changed)["sources"]["app"]["tables"]["person"] == {
+        "columns": ["uuid", "city"],
+        "person": "uuid",
+        "treat": {},
+        "personal": {"city": "agreed to"},
+    }
+
+
 def test_a_membership_that_is_declared_stays(demo_like: ServerFacts) -> None:
     declared = '[identity.membership]\ntable = "userdata.other"\n'
     written = with_source(declared, chosen(demo_like))

@@ -20,6 +20,9 @@ from turnout.sync.offer.choice import SourceChoice, TableChoice
 HEADER = "Turnout's settings. `turnout check` prints all of them with their defaults."
 # A list of columns longer than this is written with a column per line.
 LINE_CHARS_MAX = 90
+# Settings of a table that name a column of it, and those that say something of several.
+ABOUT_ONE_COLUMN = ("cursor", "created_at", "person")
+ABOUT_COLUMNS = ("treat", "personal")
 OWNER_ONLY = 0o600
 
 
@@ -55,8 +58,8 @@ def with_source(text: str, choice: SourceChoice, *, replace: bool = False) -> st
         )
     if choice.name in sources:
         _change_tables(sources[choice.name], choice)
-    else:
-        sources.append(choice.name, _source(choice))
+        return tomlkit.dumps(document)
+    sources.append(choice.name, _source(choice))
     if choice.membership:
         _add_membership(document, choice.membership)
     return tomlkit.dumps(document)
@@ -125,8 +128,27 @@ def _change_tables(source: Any, choice: SourceChoice) -> None:
     for label, table in chosen.items():
         if label not in tables:
             tables.append(label, _table(table))
-        elif list(tables[label]["columns"]) != list(table.columns):
-            tables[label]["columns"] = _columns(table)
+        else:
+            _change_table(tables[label], table)
+
+
+def _change_table(table: Any, choice: TableChoice) -> None:
+    """Other columns, and what is said of columns: for the new ones, no more for those that went."""
+    if list(table["columns"]) != list(choice.columns):
+        table["columns"] = _columns(choice)
+    for key in ABOUT_ONE_COLUMN:
+        if table.get(key, choice.columns[0]) not in choice.columns:
+            del table[key]
+    for key in ABOUT_COLUMNS:
+        known, said = table.get(key, {}), choice.settings.get(key)
+        new = said if isinstance(said, Mapping) else {}
+        for column in [column for column in known if column not in choice.columns]:
+            del known[column]
+        added = {c: value for c, value in new.items() if c not in known}
+        if added and key in table:
+            known.update(added)
+        elif added:
+            table.add(key, _inline(added))
 
 
 def _add_membership(document: Any, membership: Mapping[str, str]) -> None:
