@@ -6,15 +6,19 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from msgspec import structs
 
+from tests.sync.mysql.conftest import Company
 from tests.sync.mysql.server import MariaDB
 from turnout import sync
 from turnout.config import Source, TableSelection
-from turnout.errors import LogLost, SourceRefused
+from turnout.errors import LogLost, SourceRefused, SourceUnavailable
 from turnout.sync.mysql import stream
 from turnout.sync.mysql.gathering import Gathering
 from turnout.sync.opening import open_source
@@ -116,6 +120,10 @@ TEARING = {
 }
 
 
+def quoted(text: str | None) -> str:
+    return "NULL" if text is None else f"'{text}'"
+
+
 @dataclass
 class Followed:
     """Both tables, followed; the column `secret` is nobody's business."""
@@ -186,6 +194,83 @@ def test_what_cannot_be_followed_is_copied_whole(followed: Followed, statements:
     followed.run("UPDATE company SET since = '2027-01-01'")
     assert followed.capture().changes > 0
     assert followed.differences() == []
+
+
+numbers = st.integers(1, 12)
+plans = st.sampled_from([None, "", "pro", "free", "ñ"])
+changes = st.one_of(
+    st.builds("REPLACE INTO company (id, plan) VALUES ({}, {})".format, numbers, plans.map(quoted)),
+    st.builds("UPDATE company SET plan = {} WHERE id < {}".format, plans.map(quoted), numbers),
+    st.builds("UPDATE IGNORE company SET id = {} WHERE id = {}".format, numbers, numbers),
+    st.builds("DELETE FROM company WHERE id = {}".format, numbers),
+    st.builds("UPDATE person SET role = {} WHERE id = {}".format, plans.map(quoted), numbers),
+    st.just("TRUNCATE person"),
+    st.just("INSERT IGNORE INTO person SELECT seq, 'again' FROM seq_1_to_12"),
+    st.sampled_from(["BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT a"]),
+)
+
+
+@settings(
+    max_examples=15,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(happening=st.lists(changes, min_size=1, max_size=20))
+def test_whatever_happens_is_followed(followed: Followed, happening: list[str]) -> None:
+    followed.run(";".join([*happening, "COMMIT"]))
+    assert not followed.capture().is_behind
+    assert followed.differences() == []
+
+
+def test_versions_begin_with_the_commits_that_made_them(company: Any, warehouse: Warehouse) -> None:
+    selected = TableSelection(["uuid", "plan"], mode="log", history=True)
+    source = company.source(
+        {"company": selected}, url=company.url("admin"), accept_unfiltered_stream=True
+    )
+    capturing = sync.Capturing("app", source, warehouse, secret=SECRET)
+    capturing.once()
+    company.run("SET timestamp = UNIX_TIMESTAMP() + 100", "UPDATE company SET plan = 'team'")
+    ((at,),) = company.run("SELECT UNIX_TIMESTAMP() + 100")
+    company.run("SET timestamp = UNIX_TIMESTAMP() + 200", "DELETE FROM company WHERE uuid = 'a'")
+    capturing.once()
+    capturing.close()
+    answer = warehouse.query(
+        "SELECT plan, epoch(valid_from) AS since, epoch(valid_to) AS until "
+        "FROM userdata.company_history WHERE uuid = 'a' ORDER BY valid_from"
+    )
+    first, second = answer.to_pylist()
+    assert (first["plan"], second["plan"]) == ("pro", "team")
+    assert first["since"] == 0  # assumed: nobody knows
+    assert first["until"] == second["since"]
+    assert abs(second["since"] - float(at)) < 30
+    assert 90 <= second["until"] - second["since"] <= 130
+
+
+def test_a_server_that_is_killed_is_followed_when_it_is_back(
+    mariadb_files: Path, tmp_path: Path, warehouse: Warehouse
+) -> None:
+    durable = {"innodb-flush-log-at-trx-commit": "1", "sync-binlog": "1"}
+    server = MariaDB(tmp_path / "killed", mariadb_files, settings=durable)
+    server.start()
+    try:
+        server.run("CREATE DATABASE app")
+        company = Company(server, "app", "admin")
+        company.run(*TABLES.split(";"))
+        source = company.source(SELECTED, accept_unfiltered_stream=True)
+        capturing = sync.Capturing("app", source, warehouse, secret=SECRET)
+        followed = Followed(company, warehouse, capturing, source)
+        followed.capture()
+        followed.run("UPDATE company SET plan = 'before'")
+        server.kill()
+        with pytest.raises(SourceUnavailable):
+            followed.capture()
+        server.start()
+        followed.run("DELETE FROM company WHERE id < 10")
+        assert followed.capture().copied is None
+        assert followed.differences() == []
+        capturing.close()
+    finally:
+        server.kill()
 
 
 @pytest.fixture

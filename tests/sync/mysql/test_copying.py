@@ -65,6 +65,33 @@ def test_what_is_selected_arrives_and_nothing_else(company: Any, warehouse: Ware
     ]
 
 
+def test_no_statement_names_a_column_that_is_not_selected(
+    company: Any, warehouse: Warehouse, mariadb: MariaDB
+) -> None:
+    company.grant()
+    before = "SET GLOBAL log_output = 'TABLE'", "SET GLOBAL general_log = ON"
+    mariadb.run("TRUNCATE mysql.general_log", *before)
+    try:
+        copy(company.source(), warehouse)
+        sync.check("app", company.source())
+    finally:
+        mariadb.run("SET GLOBAL general_log = OFF")
+    sent = [
+        str(text)
+        for (text,) in mariadb.run(
+            "SELECT argument FROM mysql.general_log "
+            f"WHERE user_host LIKE '%{company.reader}%' AND command_type = 'Query'"
+        )
+    ]
+    reading = [text for text in sent if f"FROM `{company.database}`" in text]
+    assert len(reading) == 6  # once to hold each table and once to read it; a look holds them, too
+    for text in sent:
+        assert "email" not in text
+        assert "full_name" not in text
+        assert "seats" not in text
+        assert "*" not in text
+
+
 def test_all_tables_are_as_of_one_instant(company: Any) -> None:
     company.grant()
     with snapshot(company.source()) as taken:
