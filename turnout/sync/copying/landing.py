@@ -17,9 +17,13 @@ from turnout.sync.privacy.passage import Passage
 from turnout.sync.source import SourceRows
 from turnout.warehouse import Table, Warehouse
 
-# One write: enough rows that the engine puts whole groups of them straight into its file.
-WRITE_ROWS = 2 * 122_880
-WRITE_BYTES = 24 * 1024 * 1024
+# DuckDB puts groups of so many rows straight into its file. Of a batch that is not one group its
+# threads make groups that are not full, and the next checkpoint writes them all anew (measured:
+# twice the file and twice the work).
+GROUP_ROWS = 122_880
+# One group for each of two threads.
+WRITE_GROUPS = 2
+WRITE_BYTES = 32 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -46,7 +50,7 @@ def land(
     """
     began = monotonic()
     landed = Landed(table)
-    _write(warehouse, table, _written_together(_counted(rows, passage, landed, told)))
+    _write(warehouse, table, _writes(_counted(rows, passage, landed, told)))
     landed.lost = dict(rows.lost)
     landed.duration_s = monotonic() - began
     return landed
@@ -83,15 +87,37 @@ def _counted(
             yield treated
 
 
-def _written_together(batches: Iterator[pa.RecordBatch]) -> Iterator[Sequence[pa.RecordBatch]]:
+def _writes(batches: Iterator[pa.RecordBatch]) -> Iterator[Sequence[pa.RecordBatch]]:
+    """Groups that are written together."""
+    held: list[pa.RecordBatch] = []
+    for group in _groups(batches):
+        held.append(group)
+        if len(held) == WRITE_GROUPS or sum(each.nbytes for each in held) >= WRITE_BYTES:
+            yield held
+            held = []
+    if held:
+        yield held
+
+
+def _groups(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Batches of exactly `GROUP_ROWS`; of fewer where rows are large, and at the end."""
     held: list[pa.RecordBatch] = []
     rows = bytes_ = 0
     for batch in batches:
-        held.append(batch)
-        rows += batch.num_rows
-        bytes_ += batch.nbytes
-        if rows >= WRITE_ROWS or bytes_ >= WRITE_BYTES:
-            yield held
+        left = batch
+        while rows + left.num_rows >= GROUP_ROWS:
+            yield _joined([*held, left.slice(0, GROUP_ROWS - rows)])
+            left = left.slice(GROUP_ROWS - rows)
             held, rows, bytes_ = [], 0, 0
-    if held:
-        yield held
+        held.append(left)
+        rows += left.num_rows
+        bytes_ += left.nbytes
+        if bytes_ >= WRITE_BYTES:
+            yield _joined(held)
+            held, rows, bytes_ = [], 0, 0
+    if rows:
+        yield _joined(held)
+
+
+def _joined(batches: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    return pa.Table.from_batches(batches).combine_chunks().to_batches()[0]
