@@ -52,6 +52,10 @@ def test_a_database_is_connected_by_keyboard(
         page.wait_for_url("**/databases/new/*")
         assert page.get_by_label("A company", exact=False).input_value() == "company"
         assert not page.locator("label", has_text="email").locator("input").first.is_checked()
+        page.set_viewport_size({"width": 390, "height": 844})
+        page.get_by_text("A role that can read what is proposed").press("Enter")
+        assert "GRANT SELECT" in page.inner_text("#grants")
+        assert page.evaluate("document.documentElement.scrollWidth") == 390
         page.get_by_role("button", name="Copy what is ticked").press("Enter")
         page.wait_for_url(f"{new.url}/databases/app2")
         assert "Start Turnout again" in page.inner_text("main")
