@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from typing import TypeAlias
@@ -16,8 +17,8 @@ from turnout.events.engine import Engine
 from turnout.events.loading.expression import CarefulRows, literals
 from turnout.events.loading.plan import Found, Path, Plan, plan_table
 from turnout.events.loading.routing import Target
-from turnout.events.loading.structure import Kinds, Structure
-from turnout.events.loading.typed import TypedRows, Unsafe
+from turnout.events.loading.structure import Look, Structure
+from turnout.events.loading.typed import Apart, Fit, Sheet, Unsafe, read_times
 from turnout.warehouse import Column, Table
 from turnout.warehouse.duckdb import DIALECT
 
@@ -25,6 +26,10 @@ from turnout.warehouse.duckdb import DIALECT
 VIEWED = frozenset({"name", "category"})
 # Looking for every path in every message is their product: more paths only in a message alone.
 PATHS_MAX = 3_000
+# A sheet is no wider and has no more values, most of them absent, than these.
+SHEET_COLUMNS_MAX, SHEET_VALUES_MAX = 1_000, 1_000_000
+# On a sheet, by what its rows are told apart.
+ROUTE = "route"
 # The column of a base table's rows that stands for their id.
 KEY = "_key"
 # Columns of whole numbers that must stay what they are: schema, table, column.
@@ -73,10 +78,33 @@ class Work:
 
     engine: Engine
     structure: Structure
-    looks: Mapping[int, Kinds]
+    looks: Mapping[int, Look]
     exact: Exact
     loaded_at: datetime
     has_bad_times: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A table that is planned; `own` columns do not come from paths."""
+
+    plan: Plan
+    own: Mapping[str, str]
+    targets: Sequence[Target]
+
+    @property
+    def routes(self) -> list[int]:
+        return [route for target in self.targets for route in target.routes]
+
+
+@dataclass(slots=True)
+class Group:
+    """Tables on one sheet; without a sheet, one to be looked at with care."""
+
+    sheet: Sheet | None
+    drafts: list[Draft] = field(default_factory=list)
+    columns: int = 0
+    messages: int = 0
 
 
 class FamilyShaper:
@@ -93,23 +121,34 @@ class FamilyShaper:
 
     def shape(self, targets: Sequence[Target]) -> Family:
         """The base table over all targets, and each track target's event table."""
-        base = self._known(layout.BASES[self._type], layout.OWN_COLUMNS[layout.BASES[self._type]])
-        own = self._own_columns(base.name) | {KEY: "key"}
         if self._type != "track":
-            return Family(self._shaped(base, own, targets, self._roots(of_part=True)))
-        # The largest first, so that no thread is left to it alone.
-        work: list[Callable[[], Shaped]] = [
-            lambda: self._shaped(base, own, targets, self._roots(of_part=False)),
+            return Family(self._shaped(self._base(targets)))
+        drafts: list[Callable[[], Draft]] = [
+            partial(self._base, targets),
             *(partial(self._detail, target) for target in targets if target.has_table),
         ]
-        shaped, *details = self._engine.each(lambda some: some(), work)
-        return Family(shaped, tuple(details))
+        base, *details = self._engine.each(lambda draft: draft(), drafts)
+        # The largest first, so that no thread is left to it alone.
+        work: list[Callable[[], list[Shaped]]] = [
+            lambda: [self._shaped(base)],
+            *(partial(self._shaped_together, group) for group in self._groups(details)),
+        ]
+        [shaped], *groups = self._engine.each(lambda some: some(), work)
+        found = {each.plan.table.name: each for group in groups for each in group}
+        return Family(shaped, tuple(found[draft.plan.table.name] for draft in details))
 
-    def _detail(self, target: Target) -> Shaped:
+    def _base(self, targets: Sequence[Target]) -> Draft:
+        """One row a message."""
+        name = layout.BASES[self._type]
+        table = self._known(name, layout.OWN_COLUMNS[name])
+        own = self._own_columns(name) | {KEY: "key"}
+        return self._draft(table, own, targets, self._roots(of_part=self._type != "track"))
+
+    def _detail(self, target: Target) -> Draft:
         """An event's own table."""
         table = self._known(target.name, layout.EVENT_COLUMNS)
         own = self._own_columns("") | {"event": DIALECT.literal(target.name)}
-        return self._shaped(table, own, [target], self._roots(of_part=True))
+        return self._draft(table, own, [target], self._roots(of_part=True))
 
     def _known(self, name: str, columns: Sequence[Column]) -> Table:
         """The table as it is, with the columns it must at least have."""
@@ -126,13 +165,14 @@ class FamilyShaper:
             roots.add(layout.PARTS[self._type])
         return frozenset(roots)
 
-    def _shaped(
+    def _draft(
         self, table: Table, own: Mapping[str, str], targets: Sequence[Target], roots: frozenset[str]
-    ) -> Shaped:
+    ) -> Draft:
         messages = _messages(targets)
         routes = [route for target in targets for route in target.routes]
         structure = self._work.structure
-        found = structure.find([self._work.looks[route] for route in routes], roots, messages)
+        looks = [self._work.looks[route].kinds for route in routes]
+        found = structure.find(looks, roots, messages)
         if len(found) > PATHS_MAX and self._are_several(messages):
             raise TooManyPaths
         plan = plan_table(
@@ -147,18 +187,91 @@ class FamilyShaper:
         )
         if table.name in layout.LATEST:
             own = {**own, "_cleared": self._cleared(found)}
-        return self._rows(plan, own, messages)
+        return Draft(plan, own, targets)
 
-    def _rows(self, plan: Plan, own: Mapping[str, str], messages: str) -> Shaped:
-        """Quickly where that is safe, and otherwise with care."""
-        bad_times = self._work.has_bad_times
+    def _groups(self, drafts: Sequence[Draft]) -> list[Group]:
+        """Those that can be on one sheet together."""
+        groups: list[Group] = []
+        for draft in drafts:
+            if any(self._joins(draft, group) for group in groups):
+                continue
+            group = Group(Sheet(self._own_columns("") | {ROUTE: ROUTE}))
+            if not self._joins(draft, group):
+                group = Group(None, [draft])
+            groups.append(group)
+        return groups
+
+    def _joins(self, draft: Draft, group: Group) -> bool:
+        """Put it on the sheet, if there is room and it can be there."""
+        if group.sheet is None or self._work.has_bad_times:
+            return False
+        messages = group.messages + sum(self._work.looks[route].messages for route in draft.routes)
+        columns = group.columns + len(draft.plan.planned)
+        is_large = columns > SHEET_COLUMNS_MAX or messages * columns > SHEET_VALUES_MAX
+        if is_large and group.drafts:
+            return False
         try:
-            rows = self._engine.table(TypedRows(plan, own, bad_times=bad_times).sql(messages))
-            if not pc.any(rows["_is_doubtful"]).as_py():
-                return Shaped(plan, rows.drop_columns("_is_doubtful"), NO_DISCARDS)
+            group.sheet.add(draft.plan)
+        except (Apart, Unsafe):
+            return False
+        group.drafts.append(draft)
+        group.messages, group.columns = messages, columns
+        return True
+
+    def _shaped_together(self, group: Group) -> list[Shaped]:
+        """The rows of all tables on a sheet."""
+        drafts = group.drafts
+        if group.sheet is None:
+            return [self._with_care(draft) for draft in drafts]
+        rows = self._engine.table(group.sheet.sql(_routed(drafts))).combine_chunks()
+        names = [*self._own_columns(""), "_rescued"]
+        fits = [
+            Fit(draft.plan, rows, places)
+            for draft, places in zip(drafts, _places(drafts, rows), strict=True)
+        ]
+        return [
+            self._shaped_of(draft, fit, names, times)
+            for draft, fit, times in zip(drafts, fits, read_times(self._engine, fits), strict=True)
+        ]
+
+    def _shaped(self, draft: Draft) -> Shaped:
+        """Quickly where that is safe, and otherwise with care."""
+        sheet = Sheet(draft.own)
+        try:
+            sheet.add(draft.plan)
         except Unsafe:
-            pass
-        rows = self._engine.table(CarefulRows(plan, own, bad_times=bad_times).sql(messages))
+            return self._with_care(draft)
+        if self._work.has_bad_times:
+            return self._with_care(draft)
+        rows = self._engine.table(sheet.sql(_messages(draft.targets))).combine_chunks()
+        fit = Fit(draft.plan, rows)
+        [times] = read_times(self._engine, [fit])
+        return self._shaped_of(draft, fit, [*draft.own, "_rescued"], times)
+
+    def _shaped_of(
+        self,
+        draft: Draft,
+        fit: Fit,
+        names: Sequence[str],
+        times: Mapping[Path, pa.Array] | None,
+    ) -> Shaped:
+        """The columns of those names and the plan's, unless a value may be lost."""
+        if times is None:
+            return self._with_care(draft)
+        try:
+            columns = fit.own(names) | fit.columns(times)
+        except Unsafe:
+            return self._with_care(draft)
+        rows = pa.table(columns)
+        if "event" not in columns and self._type == "track":
+            event = pa.repeat(pa.scalar(draft.plan.table.name), rows.num_rows)
+            rows = rows.append_column("event", event)
+        return Shaped(draft.plan, rows, NO_DISCARDS)
+
+    def _with_care(self, draft: Draft) -> Shaped:
+        plan, messages = draft.plan, _messages(draft.targets)
+        sql = CarefulRows(plan, draft.own, bad_times=self._work.has_bad_times).sql(messages)
+        rows = self._engine.table(sql)
         return Shaped(plan, rows.drop_columns("_misfits"), self._discards(plan.table, rows))
 
     def _own_columns(self, base: str) -> dict[str, str]:
@@ -232,3 +345,21 @@ def _messages(targets: Sequence[Target]) -> str:
         "(SELECT message.rowid, message.*, event_table FROM message JOIN routes USING (route) "
         f"WHERE schema = {schema} AND type = {type_})"
     )
+
+
+def _routed(drafts: Sequence[Draft]) -> str:
+    """The messages of tables on one sheet."""
+    routes = ", ".join(str(route) for draft in drafts for route in draft.routes)
+    return f"(SELECT rowid, * FROM message WHERE route IN ({routes}))"
+
+
+def _places(drafts: Sequence[Draft], rows: pa.Table) -> list[pa.Array]:
+    """Of each table, where its rows are among those of the sheet, in their order."""
+    numbered = [(route, number) for number, draft in enumerate(drafts) for route in draft.routes]
+    routes = pa.array([route for route, _ in numbered], pa.uint64())
+    numbers = pa.array([number for _, number in numbered], pa.int32())
+    found = numbers.take(pc.index_in(rows[ROUTE].combine_chunks(), value_set=routes))
+    order = pc.sort_indices(found)
+    ends = pc.search_sorted(found.take(order), pa.array(range(len(drafts)), pa.int32()), "right")
+    starts = [0, *ends.to_pylist()]
+    return [order.slice(start, end - start) for start, end in itertools.pairwise(starts)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -43,16 +43,23 @@ MIXED = frozenset({"MIXED"})
 Kinds: TypeAlias = Mapping[Path, frozenset[str]]
 
 
+class Look(NamedTuple):
+    """The kinds of values at every path of a route's messages, and how many these are."""
+
+    kinds: Kinds
+    messages: int
+
+
 class Structure:
     """What the messages in the shaping engine's table `message` hold."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def look(self) -> dict[int, Kinds]:
+    def look(self) -> dict[int, Look]:
         """By route: the kinds of values at every path, of some only that they are `MIXED`."""
         halves = self._engine.each(self._look_at_half, (0, 1))
-        return {route: kinds for half in halves for route, kinds in half}
+        return {route: look for half in halves for route, look in half}
 
     def find(self, looks: Sequence[Kinds], roots: frozenset[str], messages: str) -> list[Found]:
         """All paths below `roots` in `messages` (SQL), whose routes were given these `looks`."""
@@ -89,11 +96,11 @@ class Structure:
             )
         )
 
-    def _look_at_half(self, half: int) -> list[tuple[int, Kinds]]:
+    def _look_at_half(self, half: int) -> list[tuple[int, Look]]:
         there = ", ".join(f"count({name}) > 0" for name in TOP_LEVEL)
         messages = f"message WHERE route % 2 = {half}"
         rows = self._engine.rows(
-            f"SELECT route, any_value(type), {there}, json_group_structure(part) "
+            f"SELECT route, count(*), any_value(type), {there}, json_group_structure(part) "
             f"FROM {messages} GROUP BY route"
         )
         # A server's messages often share one context.
@@ -104,7 +111,10 @@ class Structure:
                 "GROUP BY route"
             )
         )
-        return [(route, _seen(type_, *seen, contexts[route])) for route, type_, *seen in rows]
+        return [
+            (route, Look(_seen(type_, *seen, contexts[route]), messages))
+            for route, messages, type_, *seen in rows
+        ]
 
     def _kinds(self, paths: Sequence[Path], messages: str) -> Kinds:
         """Exactly which kinds lie at each path; an object at the deepest level counts as text."""
