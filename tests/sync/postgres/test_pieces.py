@@ -103,7 +103,7 @@ def test_a_piece_is_taken_up_again_where_it_was(run: Any, leader: Any, skip: int
         table = found._reads[found.tables[0].selected]
         statement = table.statement(pieces_part())
         one = found._workers[0]
-        piece = pieces.Piece(pieces.Blocks(0, 16), 16)
+        piece = pieces.Piece(Blocks(0, 16), 16)
         ids = [value for batch in pieces.read(one, statement, piece) for value in values(batch)]
         halves = list(pieces._halves(one, statement, piece, min(skip, len(ids))))
         rest = [
