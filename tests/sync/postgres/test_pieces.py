@@ -11,6 +11,7 @@ import pytest
 from turnout.config import TableSelection
 from turnout.errors import SourceRefused, SourceUnavailable
 from turnout.sync.postgres import pieces, snapshot, worker
+from turnout.sync.postgres.statement import Blocks
 from turnout.sync.source import Keys, WrittenSince
 
 MANY = """
