@@ -127,7 +127,7 @@ def mariadb(mariadb_files: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 def mariadb_follower(
     mariadb: MariaDB, mariadb_files: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[MariaDB]:
-    """Its follower."""
+    """Its follower: it has what was made since a test asked for it first."""
     server = MariaDB(tmp_path_factory.mktemp("mariadb") / "follower", mariadb_files, number=2)
     server.start()
     server.follow(mariadb)

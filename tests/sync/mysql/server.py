@@ -38,6 +38,8 @@ SETTINGS = {
     "innodb-log-file-size": "16M",
     "innodb-flush-log-at-trx-commit": "0",
     "performance-schema": "OFF",
+    # What a follower was not there for is dropped at its leader.
+    "slave-skip-errors": "1008,1396",
 }
 
 
@@ -132,8 +134,10 @@ class MariaDB:
             connection.close()
 
     def follow(self, leader: MariaDB) -> None:
-        """Replay whatever `leader` does from now on, and did before."""
+        """Replay whatever `leader` does from now on."""
+        ((position,),) = leader.run("SELECT @@gtid_binlog_pos")
         self.run(
+            f"SET GLOBAL gtid_slave_pos = '{position}'",
             f"CHANGE MASTER TO master_host='127.0.0.1', master_port={leader.port}, "
             f"master_user='{ADMIN}', master_password='{PASSWORD}', master_use_gtid=slave_pos, "
             "master_connect_retry=1",

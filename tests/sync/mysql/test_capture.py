@@ -246,31 +246,36 @@ def test_versions_begin_with_the_commits_that_made_them(company: Any, warehouse:
     assert 90 <= second["until"] - second["since"] <= 130
 
 
-def test_a_server_that_is_killed_is_followed_when_it_is_back(
-    mariadb_files: Path, tmp_path: Path, warehouse: Warehouse
-) -> None:
+@pytest.fixture(scope="module")
+def lonely(mariadb_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Company]:
+    """A server that nobody else uses, with the tables: it may be killed, and forget its log."""
     durable = {"innodb-flush-log-at-trx-commit": "1", "sync-binlog": "1"}
-    server = MariaDB(tmp_path / "killed", mariadb_files, settings=durable)
+    folder = tmp_path_factory.mktemp("mariadb") / "lonely"
+    server = MariaDB(folder, mariadb_files, settings=durable)
     server.start()
-    try:
-        server.run("CREATE DATABASE app")
-        company = Company(server, "app", "admin")
-        company.run(*TABLES.split(";"))
-        source = company.source(SELECTED, accept_unfiltered_stream=True)
-        capturing = sync.Capturing("app", source, warehouse, secret=SECRET)
-        followed = Followed(company, warehouse, capturing, source)
+    server.run("CREATE DATABASE app")
+    company = Company(server, "app", "admin")
+    company.run(*TABLES.split(";"))
+    yield company
+    server.kill()
+
+
+def test_a_server_that_is_killed_is_followed_when_it_is_back(
+    lonely: Company, warehouse: Warehouse
+) -> None:
+    source = lonely.source(SELECTED, accept_unfiltered_stream=True)
+    capturing = sync.Capturing("app", source, warehouse, secret=SECRET)
+    followed = Followed(lonely, warehouse, capturing, source)
+    followed.capture()
+    followed.run("UPDATE company SET plan = 'before'")
+    lonely.server.kill()
+    with pytest.raises(SourceUnavailable):
         followed.capture()
-        followed.run("UPDATE company SET plan = 'before'")
-        server.kill()
-        with pytest.raises(SourceUnavailable):
-            followed.capture()
-        server.start()
-        followed.run("DELETE FROM company WHERE id < 10")
-        assert followed.capture().copied is None
-        assert followed.differences() == []
-        capturing.close()
-    finally:
-        server.kill()
+    lonely.server.start()
+    followed.run("DELETE FROM company WHERE id < 10")
+    assert followed.capture().copied is None
+    assert followed.differences() == []
+    capturing.close()
 
 
 @pytest.fixture
@@ -397,16 +402,27 @@ def test_a_log_that_is_compressed_is_read_too(company: Any, read: Any, mariadb: 
     assert found == [(1, long), (1, f"now {long}"), (2, None), (3, None)]
 
 
-def test_a_log_that_is_gone_is_lost(company: Any, read: Any, mariadb: MariaDB) -> None:
-    stream_ = read(LOGGED)
-    after = stream_.begin(replacing=False)
-    company.run("UPDATE company SET plan = 'lost'")
-    (batch,) = stream_.batches(after, {})
-    company.run("UPDATE company SET plan = 'kept'")
-    purge(mariadb)
-    for position in (after, batch.position):
-        with pytest.raises(LogLost, match="no log any more"):
-            list(stream_.batches(position, {}))
+def test_a_log_that_is_gone_is_lost_and_the_tables_are_copied_whole(
+    lonely: Company, warehouse: Warehouse
+) -> None:
+    source = lonely.source(SELECTED, accept_unfiltered_stream=True)
+    capturing = sync.Capturing("app", source, warehouse, secret=SECRET)
+    followed = Followed(lonely, warehouse, capturing, source)
+    followed.capture()
+    followed.run("UPDATE company SET plan = 'lost'")
+    purge(lonely.server)
+    again = followed.capture().copied
+    assert again is not None
+    assert len(again.tables) == 2
+    assert followed.differences() == []
+    capturing.close()
+    errors = warehouse.query("SELECT error FROM _turnout.sync_runs WHERE error IS NOT NULL")
+    assert "no log any more" in errors["error"][0].as_py()
+    stopping = structs.replace(source, on_slot_lost="stop")
+    followed.run("UPDATE company SET plan = 'lost again'")
+    purge(lonely.server)
+    with pytest.raises(SourceRefused, match="no log any more"):
+        sync.capture("app", stopping, warehouse, secret=SECRET)
 
 
 def purge(mariadb: MariaDB) -> None:

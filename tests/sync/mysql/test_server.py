@@ -105,6 +105,19 @@ def test_a_leader_is_said_to_be_one(company: Any) -> None:
     assert "its user may not ask. Run on the leader: GRANT SLAVE MONITOR" in sentence
 
 
+def test_a_server_that_is_away_keeps_no_other_from_being_checked(company: Any) -> None:
+    company.grant()
+    away = f"mysql://turnout:hidden@127.0.0.1:1/{company.database}"
+    (sentence,) = check(company, followers=[away])
+    assert "127.0.0.1:1" in sentence
+    assert "cannot be reached" in sentence
+
+
+@pytest.fixture(scope="module", autouse=True)
+def following(mariadb_follower: MariaDB) -> None:
+    """It follows from now on, so it has to be there before what it is to have."""
+
+
 @pytest.fixture
 def pair(company: Any, mariadb_follower: MariaDB) -> tuple[str, str]:
     """The urls of both servers, for the reader."""

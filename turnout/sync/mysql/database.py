@@ -13,9 +13,9 @@ from datetime import datetime, timedelta
 import pymysql
 
 from turnout import config
-from turnout.errors import SourceUnavailable
+from turnout.errors import SourceUnavailable, TurnoutError
 from turnout.sync.mysql import rights
-from turnout.sync.mysql.address import understood
+from turnout.sync.mysql.address import Address, understood
 from turnout.sync.mysql.catalogue import Catalogue, read_catalogue
 from turnout.sync.mysql.connection import Session, opened
 from turnout.sync.mysql.errors import MISSING, NO_RIGHT, explained, number_of
@@ -56,19 +56,29 @@ class MySQL:
 
     def check(self, selection: Sequence[SelectedTable]) -> list[str]:
         sentences: list[str] = []
-        for url in config.followers_of(self._source):
-            address = understood(url)
-            with opened(address, self._source) as session, explained(address):
-                catalogue = read_catalogue(session, selection)
-                standing = read_standing(session)
-                sentences += [
-                    *(str(problem) for table in selection for problem in catalogue.problems(table)),
-                    *rights.about_tables(catalogue, selection),
-                    *rights.more_than_needed(session, catalogue, selection),
-                    *rights.about_server(session, standing, self._source),
-                ]
+        errors: list[TurnoutError] = []
+        addresses = [understood(url) for url in config.followers_of(self._source)]
+        for address in addresses:
+            try:
+                sentences += self._checked(address, selection)
+            except TurnoutError as error:
+                errors.append(error)
+                sentences.append(str(error))
+        if len(errors) == len(addresses):
+            raise errors[0]
         # What holds of every server is said once.
         return list(dict.fromkeys(sentences))
+
+    def _checked(self, address: Address, selection: Sequence[SelectedTable]) -> list[str]:
+        with opened(address, self._source) as session, explained(address):
+            catalogue = read_catalogue(session, selection)
+            standing = read_standing(session)
+            return [
+                *(str(problem) for table in selection for problem in catalogue.problems(table)),
+                *rights.about_tables(catalogue, selection),
+                *rights.more_than_needed(session, catalogue, selection),
+                *rights.about_server(session, standing, self._source),
+            ]
 
 
 class MySQLSnapshot:
