@@ -97,7 +97,11 @@ class MariaDB:
                 # Nobody's answers may hang on where the server is.
                 env={**os.environ, "TZ": "Asia/Kolkata"},
             )
-        self._wait()
+        try:
+            self._wait()
+        except BaseException:
+            self.kill()
+            raise
 
     def kill(self) -> None:
         """End it at once, as a power cut would."""
