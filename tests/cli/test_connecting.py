@@ -8,6 +8,7 @@ import re
 import select
 import subprocess
 import sys
+import termios
 import time
 import tomllib
 from pathlib import Path
@@ -85,7 +86,7 @@ def test_in_a_terminal_it_asks_and_takes_what_is_named(tmp_path: Path, url: str)
     screen = Screen(
         [sys.executable, "-m", "turnout", "source", "add", bare, "--home", str(tmp_path)]
     )
-    screen.answer("Password", password)
+    screen.answer("Password", password, hidden=True)
     screen.answer("Which table is the company", "no_such_table")
     screen.answer("no table called 'no_such_table'", "company")
     screen.answer("Which table is the person", "")
@@ -112,14 +113,17 @@ class Screen:
         os.close(follower)
         self._seen = 0
 
-    def answer(self, question: str, reply: str) -> None:
-        """Wait until it asks; then type."""
+    def answer(self, question: str, reply: str, *, hidden: bool = False) -> None:
+        """Wait until it asks, for something `hidden` until nothing typed is shown; then type."""
         deadline = time.monotonic() + WITHIN_S
-        while question not in self.text[self._seen :]:
+        while question not in self.text[self._seen :] or hidden == self._shows_typing():
             assert time.monotonic() < deadline, self.text
             self._read()
         self._seen = len(self.text)
         os.write(self._terminal, f"{reply}\n".encode())
+
+    def _shows_typing(self) -> bool:
+        return bool(termios.tcgetattr(self._terminal)[3] & termios.ECHO)
 
     def end(self) -> int:
         deadline = time.monotonic() + WITHIN_S
