@@ -28,6 +28,8 @@ FROM (SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()
     LEFT JOIN pg_replication_slots s ON s.slot_name = %s
 """
 LIMIT = "SELECT setting::bigint FROM pg_settings WHERE name = 'max_slot_wal_keep_size'"
+# Of the log; a server may be built with others.
+PAGE_BYTES = 8192
 LEVEL = "SELECT setting FROM pg_settings WHERE name = 'wal_level'"
 
 
@@ -62,6 +64,17 @@ def read_slot(connection: psycopg.Connection[Any], name: str) -> Slot:
         retained,
         as_of.astimezone(UTC),
     )
+
+
+def write_out(connection: psycopg.Connection[Any], now: Slot) -> None:
+    """Have the log written to the end of a record, if it ends within one.
+
+    That happens at the end of a page while a transaction is open that wrote over it. Who reads
+    the log waits for the rest, on a quiet server many seconds; a transaction number that is taken
+    has it written at once.
+    """
+    if now.flushed % PAGE_BYTES == 0 and not now.is_follower:
+        connection.execute("SELECT pg_current_xact_id()")
 
 
 def read_server(connection: psycopg.Connection[Any]) -> str:

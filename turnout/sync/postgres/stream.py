@@ -161,6 +161,7 @@ class PostgresChanges:
                 self._transport.rest()
                 yield ChangeBatch((), after, now.as_of)
                 return
+            slot.write_out(self._connection, now)
             published = self._compare()
             torn = {
                 table: f"It came into the publication {self._name} after it was copied."
