@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
@@ -40,6 +41,36 @@ COLUMNS_SENTENCE = (
     f"The table has {COLUMNS_MAX} columns; other properties are in _rescued only. "
     "Keys that are made of numbers or ids are the usual cause."
 )
+
+
+_TIME = pa.timestamp("us")
+_KEPT = {"id": pa.string(), "source": pa.string(), "schema_name": pa.string(), "received_at": _TIME}
+NO_REPEATS = pa.schema(_KEPT | {"loaded_at": _TIME}).empty_table()
+NO_REJECTED = pa.schema(
+    _KEPT | {"reason": pa.string(), "head": pa.string(), "loaded_at": _TIME}
+).empty_table()
+SIGNS_SQL = f"""
+    SELECT count(*), count(key) FILTER (route IS NOT NULL)
+            > count(DISTINCT key) FILTER (route IS NOT NULL),
+        count(*) FILTER (is_duplicate) > 0,
+        count(reason) > 0,
+        count(bad_time) FILTER (route IS NOT NULL) > 0,
+        count(*) FILTER (contains(context, '{spread.SIGN}') OR contains(part, '{spread.SIGN}')) > 0,
+        count(*) FILTER (type = 'identify' AND contains(context, '"traits":')) > 0
+    FROM message
+"""
+
+
+class Signs(NamedTuple):
+    """How many messages there are, and what may have to be done about some of them."""
+
+    messages: int
+    of_repeats: bool
+    of_duplicates: bool
+    of_rejected: bool
+    of_bad_times: bool
+    of_spread: bool
+    of_traits: bool
 
 
 @dataclass(slots=True)
@@ -97,13 +128,17 @@ class Shaper:
         lines = once.mended(self.engine, split_lines(text))
         at = f"TIMESTAMP '{loaded_at:%Y-%m-%d %H:%M:%S.%f}'"
         broken = self._read_heads(lines, at)
-        spread.mend(self.engine)
-        traits.gather(self.engine)
-        self._set_repeats_aside()
+        signs = self._signs()
+        if signs.of_spread:
+            spread.mend(self.engine)
+        if signs.of_traits:
+            traits.gather(self.engine)
+        if signs.of_repeats:
+            self._set_repeats_aside()
         targets = self._targets(catalog)
-        unit = self._unit(broken, at)
+        unit = self._unit(signs, broken, at)
         unit.crowded = {target.schema for target in targets if not target.has_table and target.name}
-        work = self._work(loaded_at, exact)
+        work = self._work(signs, loaded_at, exact)
         for (schema, type_), members in itertools.groupby(
             targets, key=lambda target: (target.schema, target.type)
         ):
@@ -130,17 +165,18 @@ class Shaper:
             )
         return None
 
+    def _signs(self) -> Signs:
+        """One look at all messages saves many that would find nothing."""
+        [found] = self.engine.rows(SIGNS_SQL)
+        return Signs(*found)
+
     def _set_repeats_aside(self) -> None:
         """Of messages with one id in one table only the first keeps its route."""
-        [(has_repeats,)] = self.engine.rows(
-            "SELECT count(key) > count(DISTINCT key) FROM message WHERE route IS NOT NULL"
+        self.engine.execute(
+            "UPDATE message SET route = NULL, is_duplicate = true "
+            "WHERE route IS NOT NULL AND rowid NOT IN (SELECT min(rowid) FROM message "
+            "WHERE route IS NOT NULL GROUP BY schema, type, id)"
         )
-        if has_repeats:
-            self.engine.execute(
-                "UPDATE message SET route = NULL, is_duplicate = true "
-                "WHERE route IS NOT NULL AND rowid NOT IN (SELECT min(rowid) FROM message "
-                "WHERE route IS NOT NULL GROUP BY schema, type, id)"
-            )
 
     def _targets(self, catalog: Catalog) -> list[Target]:
         """Where the messages go, sorted by table; for joining also as the table `routes`."""
@@ -154,15 +190,19 @@ class Shaper:
         self.engine.execute("CREATE OR REPLACE TABLE routes AS FROM given", given=as_rows(targets))
         return targets
 
-    def _unit(self, broken: pa.Table | None, at: str) -> Unit:
+    def _unit(self, signs: Signs, broken: pa.Table | None, at: str) -> Unit:
         """What the books will say, before any row is shaped."""
         kept = "id, source, schema AS schema_name, received_at"
-        rejected = self.engine.table(
-            f"SELECT {kept}, reason, head, {at} AS loaded_at FROM message WHERE reason IS NOT NULL"
-        )
-        repeats = self.engine.table(
-            f"SELECT {kept}, {at} AS loaded_at FROM message WHERE is_duplicate"
-        )
+        rejected, repeats = NO_REJECTED, NO_REPEATS
+        if signs.of_rejected:
+            rejected = self.engine.table(
+                f"SELECT {kept}, reason, head, {at} AS loaded_at FROM message "
+                "WHERE reason IS NOT NULL"
+            )
+        if signs.of_repeats or signs.of_duplicates:
+            repeats = self.engine.table(
+                f"SELECT {kept}, {at} AS loaded_at FROM message WHERE is_duplicate"
+            )
         arrivals = self.engine.table(
             f"SELECT source, date_trunc('hour', coalesce(received_at, {at})) AS hour, "
             "count(*) AS received, count(*) FILTER (route IS NOT NULL "
@@ -173,14 +213,10 @@ class Shaper:
             arrivals = pa.concat_tables([arrivals, arrivals_of(self.engine, broken)])
         return Unit(arrivals, rejected, repeats)
 
-    def _work(self, loaded_at: datetime, exact: Exact) -> Work:
-        [(bad_times,)] = self.engine.rows(
-            "SELECT count(bad_time) FROM message WHERE route IS NOT NULL"
-        )
-        looks = self._structure.look()
-        return Work(
-            self.engine, self._structure, looks, exact, loaded_at, has_bad_times=bad_times > 0
-        )
+    def _work(self, signs: Signs, loaded_at: datetime, exact: Exact) -> Work:
+        looks = self._structure.look(signs.messages)
+        bad_times = signs.of_bad_times
+        return Work(self.engine, self._structure, looks, exact, loaded_at, has_bad_times=bad_times)
 
 
 def arrivals_of(engine: Engine, rejected: pa.Table) -> pa.Table:

@@ -24,6 +24,8 @@ from turnout.warehouse.duckdb import DIALECT
 DEPTH_MAX = 10
 # Messages to look at before looking at all.
 FIRST_LOOK = 256
+# More messages are looked at by two threads; fewer cost less than a further statement.
+WHOLE_LOOK_MAX = 5_000
 # Members of the message itself that become columns when they are there.
 TOP_LEVEL = ("channel", "name", "category")
 KINDS = {
@@ -56,10 +58,14 @@ class Structure:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def look(self) -> dict[int, Look]:
-        """By route: the kinds of values at every path, of some only that they are `MIXED`."""
-        halves = self._engine.each(self._look_at_half, (0, 1))
-        return {route: look for half in halves for route, look in half}
+    def look(self, messages: int) -> dict[int, Look]:
+        """By route: the kinds of values at every path, of some only that they are `MIXED`.
+
+        Of many `messages` two threads look at a half each.
+        """
+        parts = 2 if messages > WHOLE_LOOK_MAX else 1
+        looks = self._engine.each(lambda part: self._look_at_part(part, parts), range(parts))
+        return {route: look for some in looks for route, look in some}
 
     def find(self, looks: Sequence[Kinds], roots: frozenset[str], messages: str) -> list[Found]:
         """All paths below `roots` in `messages` (SQL), whose routes were given these `looks`."""
@@ -96,9 +102,9 @@ class Structure:
             )
         )
 
-    def _look_at_half(self, half: int) -> list[tuple[int, Look]]:
+    def _look_at_part(self, part: int, parts: int) -> list[tuple[int, Look]]:
         there = ", ".join(f"count({name}) > 0" for name in TOP_LEVEL)
-        messages = f"message WHERE route % 2 = {half}"
+        messages = f"message WHERE route % {parts} = {part}"
         rows = self._engine.rows(
             f"SELECT route, count(*), any_value(type), {there}, json_group_structure(part) "
             f"FROM {messages} GROUP BY route"
