@@ -600,3 +600,23 @@ def test_changes_are_followed_on_a_follower_too(
         cluster.follower_url(database=followed.database), autocommit=True
     ) as there:
         there.execute(f"SELECT pg_drop_replication_slot('{followed.slot}')")
+
+
+def test_of_however_many_columns_a_value_that_does_not_change_is_kept(
+    cluster: Cluster, make: Callable[..., Followed]
+) -> None:
+    numbers = [f"n{place}" for place in range(70)]
+    columns = ["id", *numbers, "long"]
+    followed = make(cluster, tables={"wide": TableSelection(columns, mode="log")})
+    followed.run(
+        f"CREATE TABLE wide (id int PRIMARY KEY, {' int, '.join(numbers)} int, long text)",
+        "ALTER TABLE wide ALTER long SET STORAGE EXTERNAL",
+        "INSERT INTO wide (id, long) SELECT i, repeat('x', 9000) || i FROM generate_series(1, 9) i",
+    )
+    followed.prepare()
+    followed.capture()
+    followed.run("UPDATE wide SET n3 = 5 WHERE id < 4", "UPDATE wide SET id = 20 WHERE id = 2")
+    captured = followed.capture()
+    assert captured.changes
+    assert captured.copied is None
+    assert not followed.differences("wide")

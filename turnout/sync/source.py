@@ -143,8 +143,8 @@ class Changes:
     table was emptied, 4 it goes on under another key: that of the next change, which is a 1),
     `_order` (int64, grows) and `_at` (timestamp[us], UTC: its transaction's commit). A row that
     is gone carries its key only. A changed key is a 4 and a 1, or a 2 and a 1 where all values are
-    sent. `_unchanged` (int64) marks by bit, in the selection's order, columns whose value is not
-    sent because it did not change.
+    sent. `_unchanged` (int64; of more than 63 columns binary, its first byte the lowest) marks by
+    bit, in the selection's order, columns whose value is not sent because it did not change.
     """
 
     table: SourceTable

@@ -28,29 +28,48 @@ def filled(
     `columns` are in the order of the bits of `_unchanged`, which is gone afterwards; `table` is
     the copied one, with its key.
     """
-    masks = [mask for mask in pc.unique(rows[UNCHANGED]).to_pylist() if mask]
+    masks = {mask: _bits(mask) for mask in pc.unique(rows[UNCHANGED]).to_pylist() if mask}
     if not masks:
         return rows.drop_columns([UNCHANGED]), True
-    wanted = {bit: name for bit, name in enumerate(columns) if any(m >> bit & 1 for m in masks)}
-    before = _before(transaction, table, list(wanted.values()), rows)
+    type_ = rows[UNCHANGED].type
+    wanted = {
+        name: pa.array([mask for mask, bits in masks.items() if bits >> bit & 1], type_)
+        for bit, name in enumerate(columns)
+        if any(bits >> bit & 1 for bits in masks.values())
+    }
+    before = _before(transaction, table, list(wanted), rows, pa.array(list(masks), type_))
     every = pa.concat_tables([before, rows]).combine_chunks()
     chains = _chains(every, table.key)
     filled_rows, is_complete = every, True
-    for bit, name in wanted.items():
-        filled_rows, found = _fill(filled_rows, chains, bit, name)
+    for name, unsent in wanted.items():
+        filled_rows, found = _fill(filled_rows, chains, unsent, name)
         is_complete = is_complete and found
     return filled_rows.slice(before.num_rows).drop_columns([UNCHANGED]), is_complete
 
 
+def _bits(mask: int | bytes) -> int:
+    """A number of 64 bits does for most tables; for those with more columns it is bytes."""
+    return mask if isinstance(mask, int) else int.from_bytes(mask, "little")
+
+
 def _before(
-    transaction: Transaction, table: Table, names: Sequence[str], rows: pa.Table
+    transaction: Transaction,
+    table: Table,
+    names: Sequence[str],
+    rows: pa.Table,
+    unsent: pa.Array,
 ) -> pa.Table:
-    """How the rows that matter are in the warehouse, as if they had been written first."""
-    matters = pc.or_(pc.not_equal(rows[UNCHANGED], 0), pc.equal(rows[OPERATION], MOVED))
+    """How the rows that matter are in the warehouse, as if they had been written first.
+
+    `unsent` are the masks of rows of which something is not sent.
+    """
+    is_unsent = pc.is_in(rows[UNCHANGED], value_set=unsent)
+    matters = pc.or_(is_unsent, pc.equal(rows[OPERATION], MOVED))
     keys = rows.filter(matters).select(list(table.key)).combine_chunks()
     there = transaction.find(table, keys)
     known = {*table.key, *names}
-    values = {OPERATION: WRITTEN, ORDER: UNKNOWN, UNCHANGED: 0}
+    all_sent = 0 if pa.types.is_integer(unsent.type) else b""
+    values: dict[str, int | bytes] = {OPERATION: WRITTEN, ORDER: UNKNOWN, UNCHANGED: all_sent}
     arrays = [
         there[field.name].cast(field.type)
         if field.name in known
@@ -60,7 +79,7 @@ def _before(
     return pa.Table.from_arrays(arrays, schema=rows.schema)
 
 
-def _constant(value: int | None, length: int, type_: pa.DataType) -> pa.Array:
+def _constant(value: int | bytes | None, length: int, type_: pa.DataType) -> pa.Array:
     return pa.nulls(length, type_) if value is None else pa.repeat(pa.scalar(value, type_), length)
 
 
@@ -97,11 +116,14 @@ def _moving(codes: Sequence[int], operations: Sequence[int]) -> Iterator[int]:
         yield chain
 
 
-def _fill(rows: pa.Table, chains: pa.Array, bit: int, name: str) -> tuple[pa.Table, bool]:
-    """The column with each missing value taken from the change before it in its chain."""
+def _fill(rows: pa.Table, chains: pa.Array, unsent: pa.Array, name: str) -> tuple[pa.Table, bool]:
+    """The column with each missing value taken from the change before it in its chain.
+
+    It is missing where the mask is one of `unsent`.
+    """
     places = pa.array(range(rows.num_rows), pa.int64())
     is_written = pc.equal(rows[OPERATION], WRITTEN).combine_chunks()
-    is_sent = pc.equal(pc.bit_wise_and(rows[UNCHANGED], 1 << bit), 0).combine_chunks()
+    is_sent = pc.invert(pc.is_in(rows[UNCHANGED], value_set=unsent)).combine_chunks()
     known = pc.if_else(pc.and_(is_written, is_sent), places, None)
 
     order = pc.sort_indices(

@@ -36,6 +36,8 @@ OPERATIONS = {INSERT: WRITTEN, UPDATE: WRITTEN, DELETE: GONE}
 ROWS = frozenset(OPERATIONS)
 # How many numbers there are of a change.
 FACTS = 4
+# Of so many columns one number can say by its bits which did not change.
+NUMBER_BITS = 63
 BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 RESOLUTION = timedelta(microseconds=1)
 
@@ -230,10 +232,18 @@ class _Gathered:
 
     def _selected_bits(self, masks: Sequence[int]) -> pa.Array:
         """The masks, whose bits are a row's places, by the selection's order."""
+        is_wide = len(self.places) > NUMBER_BITS
         if not any(masks):
-            return pa.repeat(pa.scalar(0, pa.int64()), len(masks))
+            nothing = pa.scalar(b"", pa.binary()) if is_wide else pa.scalar(0, pa.int64())
+            return pa.repeat(nothing, len(masks))
         ours = {
             mask: sum(1 << bit for bit, place in enumerate(self.places) if mask >> place & 1)
             for mask in set(masks)
         }
-        return pa.array(map(ours.__getitem__, masks), pa.int64())
+        if not is_wide:
+            return pa.array(map(ours.__getitem__, masks), pa.int64())
+        as_bytes = {
+            mask: bits.to_bytes((bits.bit_length() + 7) // 8, "little")
+            for mask, bits in ours.items()
+        }
+        return pa.array(map(as_bytes.__getitem__, masks), pa.binary())
