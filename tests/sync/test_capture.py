@@ -620,3 +620,36 @@ def test_of_however_many_columns_a_value_that_does_not_change_is_kept(
     assert captured.changes
     assert captured.copied is None
     assert not followed.differences("wide")
+
+
+@pytest.mark.parametrize("by", ["functions", "replication"])
+def test_who_was_cut_off_while_the_slot_was_made_takes_it_for_its_own(
+    cluster: Cluster, make: Callable[..., Followed], monkeypatch: pytest.MonkeyPatch, by: str
+) -> None:
+    followed = make(cluster, log_by=by)
+    followed.prepare()
+    start = stream.PostgresChanges._started
+
+    def cut(self: stream.PostgresChanges) -> str:
+        start(self)
+        raise SourceUnavailable("cut off")
+
+    with monkeypatch.context() as cutting:
+        cutting.setattr(stream.PostgresChanges, "_started", cut)
+        with pytest.raises(SourceUnavailable, match="cut off"):
+            followed.capture()
+    assert followed.slot_state()
+    assert followed.capture().copied is not None
+    assert not followed.differences()
+
+
+def test_the_shortest_limit_of_a_statement_is_a_limit(
+    cluster: Cluster, make: Callable[..., Followed]
+) -> None:
+    followed = make(cluster, statement_s_max=0.4)
+    followed.prepare()
+    capturing = followed.capturing()
+    capturing.once()
+    connection = capturing._stream._connection  # type: ignore[union-attr]
+    assert connection.execute("SHOW statement_timeout").fetchone() == ("400ms",)
+    capturing.close()

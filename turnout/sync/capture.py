@@ -182,18 +182,27 @@ class Capturing:
         last = read_position(self._warehouse, self._name)
         if last is None:
             return self._begun(stream, replacing=False)
+        if not last.position:
+            # It was cut off while the source was being asked: what is kept there is ours.
+            return self._begun(stream, replacing=True)
         if last.server != stream.server:
             raise LogLost("The source is another server than before, or was restored.")
         return last.position
 
     def _begun(self, stream: ChangeStream, *, replacing: bool) -> str:
         """Have the source keep its log from now on; every table has to be copied after that."""
-        begins_at = stream.begin(replacing=replacing)
+        begins_at = stream.begin(replacing=replacing, intend=lambda: self._intend(stream))
         stale = [replace(state, copied_whole_at=None) for state in self._states().values()]
         with self._warehouse.transaction() as transaction:
             write_position(transaction, Position(self._name, stream.server, begins_at))
             write_states(transaction, stale)
         return begins_at
+
+    def _intend(self, stream: ChangeStream) -> None:
+        """Whatever the source keeps under our name from now on is ours, should we end here."""
+        if read_position(self._warehouse, self._name) is None:
+            with self._warehouse.transaction() as transaction:
+                write_position(transaction, Position(self._name, stream.server, ""))
 
     def _begun_anew(self, lost: LogLost) -> Captured:
         """Changes were lost: the tables are copied whole again, if that is wanted."""

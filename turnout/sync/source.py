@@ -5,7 +5,7 @@ Every statement a source is sent names selected columns only, even to count or t
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -185,11 +185,12 @@ class ChangeStream(Protocol):
     def retained_bytes(self) -> int:
         """How much of its log the source kept for us when it was read last; 0 if nothing is."""
 
-    def begin(self, *, replacing: bool) -> str:
+    def begin(self, *, replacing: bool, intend: Callable[[], None] | None = None) -> str:
         """Have the source keep its log from now on; the position it begins at.
 
         What it kept under our name before is given up, if `replacing`; else it is somebody
-        else's. Raises `SourceRefused` with what the operator has to do first.
+        else's. `intend` is called just before it is asked: from then on what is kept under our
+        name is ours. Raises `SourceRefused` with what the operator has to do first.
         """
 
     def batches(self, after: str, copied: Mapping[SelectedTable, Instant]) -> Iterator[ChangeBatch]:

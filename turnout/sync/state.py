@@ -92,7 +92,10 @@ class TableState:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """How far the log of a source was applied: everything up to `position`, as of then."""
+    """How far the log of a source was applied: everything up to `position`, as of then.
+
+    An empty one says that the source is being asked to keep its log.
+    """
 
     source: str
     server: str

@@ -6,7 +6,7 @@ anything becomes a value; that this happens here and not at the source has to be
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 
@@ -69,7 +69,12 @@ class BinlogStream:
     def retained_bytes(self) -> int:
         return 0
 
-    def begin(self, *, replacing: bool) -> str:  # noqa: ARG002 - nothing there is ours
+    def begin(
+        self,
+        *,
+        replacing: bool,  # noqa: ARG002 - nothing there is ours
+        intend: Callable[[], None] | None = None,  # noqa: ARG002
+    ) -> str:
         """Where the log is now. It is kept anyway; that it may be read is tried."""
         with explained(self._session.address):
             position = read_place(self._session).position

@@ -64,17 +64,18 @@ def join(address: Address, source: config.Source, snapshot: str) -> adbc.Connect
 
 def limit_idle(connection: psycopg.Connection[Any], idle_s_max: float) -> None:
     """How long the connection may hold a snapshot open from now on."""
-    connection.execute(f"SET idle_in_transaction_session_timeout = {_ms(idle_s_max)}")
+    connection.execute(f"SET idle_in_transaction_session_timeout = {milliseconds(idle_s_max)}")
 
 
 def _session(statement_s_max: float, idle_s_max: float) -> Iterator[str]:
     for name, value in SESSION.items():
         yield f"SET {name} = '{value}'"
-    yield f"SET statement_timeout = {_ms(statement_s_max)}"
-    yield f"SET idle_in_transaction_session_timeout = {_ms(idle_s_max)}"
+    yield f"SET statement_timeout = {milliseconds(statement_s_max)}"
+    yield f"SET idle_in_transaction_session_timeout = {milliseconds(idle_s_max)}"
 
 
-def _ms(seconds: float) -> int:
+def milliseconds(seconds: float) -> int:
+    """As the server counts times; never 0, which would mean no limit at all."""
     return max(1, min(int(seconds * 1000), MS_MAX))
 
 

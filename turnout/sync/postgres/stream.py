@@ -16,6 +16,7 @@ import psycopg
 from turnout import config
 from turnout.errors import LogLost, SourceRefused
 from turnout.sync.postgres import slot
+from turnout.sync.postgres.connection import milliseconds
 from turnout.sync.postgres.decoder import Decoder, Watched
 from turnout.sync.postgres.errors import explained
 from turnout.sync.postgres.functions import Functions
@@ -134,7 +135,7 @@ class PostgresChanges:
         self._told = 0
         self._compare()
 
-    def begin(self, *, replacing: bool) -> str:
+    def begin(self, *, replacing: bool, intend: Callable[[], None] | None = None) -> str:
         with self._explained():
             now = slot.read_slot(self._connection, self._name)
             if now.reader_pid not in (None, self._transport.pid):
@@ -146,6 +147,8 @@ class PostgresChanges:
                 accept_unlimited=self._source.accept_unlimited_slot,
                 is_follower=now.is_follower,
             )
+            if intend is not None:
+                intend()
             if now.is_there:
                 self._transport.stop()
             begins_at = slot.number(self._started())
@@ -256,8 +259,8 @@ class PostgresChanges:
             raise slot.waits() from None
         finally:
             with suppress(psycopg.Error):
-                timeout = f"{self._source.statement_s_max:.0f}s"
-                self._connection.execute(f"SET statement_timeout = '{timeout}'")
+                timeout = milliseconds(self._source.statement_s_max)
+                self._connection.execute(f"SET statement_timeout = {timeout}")
 
     def _tell(self) -> None:
         if self._safe_to > self._told:
