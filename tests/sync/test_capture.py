@@ -653,3 +653,29 @@ def test_the_shortest_limit_of_a_statement_is_a_limit(
     connection = capturing._stream._connection  # type: ignore[union-attr]
     assert connection.execute("SHOW statement_timeout").fetchone() == ("400ms",)
     capturing.close()
+
+
+@pytest.mark.parametrize(
+    ("where", "is_same"),
+    [("uuid<10", True), ("10 > uuid", False), ("uuid > 40", False), ("uuid < 11", False)],
+)
+def test_the_publication_chooses_the_rows_that_are_selected(
+    cluster: Cluster, make: Callable[..., Followed], where: str, is_same: bool
+) -> None:
+    chosen = structs.replace(PERSON, where="uuid < 10")
+    followed = make(cluster, tables={"person": chosen, "company": COMPANY})
+    followed.prepare()
+    followed.capture()
+    followed.tables["person"] = structs.replace(chosen, where=where)
+    followed.run("UPDATE person SET role = 'changed' WHERE uuid IN (5, 45)")
+    problems = followed.capture().problems
+    said = sync_check(followed)
+    assert ("by another condition" in problems.get("person", "")) is not is_same
+    assert ("by another condition" in said) is not is_same
+    if not is_same:
+        followed.run(said.partition("run on the leader: ")[2])
+        followed.capture()
+        assert not followed.capture().problems
+        there = followed.run(f"SELECT uuid, role FROM person WHERE {where}")
+        here = [tuple(row.values()) for row in followed.rows("uuid, role", "person")]
+        assert sorted(here) == sorted(there)

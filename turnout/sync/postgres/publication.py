@@ -24,11 +24,11 @@ from turnout.sync.selection import SelectedTable
 LISTS_COLUMNS = 150_000
 
 PUBLISHED = """
-SELECT schemaname, tablename, attnames::text[], rowfilter IS NOT NULL
+SELECT schemaname, tablename, attnames::text[], coalesce(rowfilter, '')
 FROM pg_publication_tables WHERE pubname = %s
 """
 PUBLISHED_WHOLE = """
-SELECT schemaname, tablename, NULL, false FROM pg_publication_tables WHERE pubname = %s
+SELECT schemaname, tablename, NULL, '' FROM pg_publication_tables WHERE pubname = %s
 """
 # When each table came into the publication; what was frozen since came long ago.
 JOINED = """
@@ -49,10 +49,12 @@ class Publication:
     via_root: bool
     # Whether this server can publish some columns and rows only.
     lists_columns: bool
-    # By schema and table: the columns, None for all of them, and whether rows are left out.
-    tables: Mapping[tuple[str, str], tuple[frozenset[str] | None, bool]]
+    # By schema and table: the columns, None for all of them, and the condition on the rows.
+    tables: Mapping[tuple[str, str], tuple[frozenset[str] | None, str]]
     # By schema and table: the transaction that brought it in.
     joined: Mapping[tuple[str, str], int]
+    # Selected tables whose condition is another one than `where` says.
+    chosen_otherwise: frozenset[SelectedTable] = frozenset()
 
     def came_after(self, selected: SelectedTable, xmin: int | None) -> bool:
         """Whether a copy that saw all transactions below `xmin` did not see the table come in.
@@ -68,32 +70,62 @@ class Publication:
         if there is None:
             yield f"The publication {self.name} does not have the table '{selected.label}'."
             return
-        columns, leaves_out = there
+        columns, condition = there
         # A list of all columns is given back as one; so is none at all, since nothing differs.
         if columns is not None and columns != set(selected.columns):
             yield (
                 f"The publication {self.name} does not have the selected columns of "
                 f"'{selected.label}': {_difference(columns, selected.columns)}."
             )
-        if leaves_out != bool(selected.settings.where):
-            said = "leaves out rows" if leaves_out else "has no condition on the rows"
+        if bool(condition) != bool(selected.settings.where):
+            said = "leaves out rows" if condition else "has no condition on the rows"
             yield f"The publication {self.name} {said} of '{selected.label}', unlike `where`."
+        elif selected in self.chosen_otherwise:
+            yield (
+                f"The publication {self.name} chooses the rows of '{selected.label}' by another "
+                "condition than `where`."
+            )
         if found.kind == "p" and not self.via_root:
             yield f"The publication {self.name} names partitions, not '{selected.label}' itself."
 
 
-def read_publication(connection: psycopg.Connection[Any], name: str) -> Publication:
-    """What the server publishes under `name`."""
+def read_publication(
+    connection: psycopg.Connection[Any], name: str, selection: Sequence[SelectedTable]
+) -> Publication:
+    """What the server publishes under `name`, beside what is selected."""
     there = connection.execute(EXISTS, [name]).fetchone()
     lists_columns = connection.info.server_version >= LISTS_COLUMNS
     rows = connection.execute(PUBLISHED if lists_columns else PUBLISHED_WHOLE, [name]).fetchall()
     tables = {
-        (schema, table): (None if columns is None else frozenset(columns), leaves_out)
-        for schema, table, columns, leaves_out in rows
+        (schema, table): (None if columns is None else frozenset(columns), condition)
+        for schema, table, columns, condition in rows
     }
     via_root = bool(there and there[0])
     joined = {(schema, table): xid for schema, table, xid in connection.execute(JOINED, [name])}
-    return Publication(name, there is not None, via_root, lists_columns, tables, joined)
+    otherwise = frozenset(
+        selected
+        for selected in selection
+        if (found := tables.get((selected.schema, selected.name)))
+        and found[1]
+        and selected.settings.where
+        and not _is_same(connection, selected, found[1])
+    )
+    return Publication(name, there is not None, via_root, lists_columns, tables, joined, otherwise)
+
+
+def _is_same(connection: psycopg.Connection[Any], selected: SelectedTable, condition: str) -> bool:
+    """Whether `where` chooses rows as the published `condition` does, as the server reads both.
+
+    It writes conditions in its own way: so it is asked how it would look for the rows.
+    """
+    plans = []
+    for each in (condition, f"{selected.settings.where}\n"):
+        sql = f"EXPLAIN (COSTS OFF, FORMAT JSON) SELECT FROM {qualified(selected)} WHERE ({each})"
+        try:
+            plans.append(connection.execute(sql).fetchall())
+        except (psycopg.ProgrammingError, psycopg.DataError):
+            return False  # it speaks of what may not be read, or is no condition
+    return plans[0] == plans[1]
 
 
 def log_statements(

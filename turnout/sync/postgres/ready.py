@@ -57,7 +57,7 @@ def check_log(
         yield str(refused)
     if problems:
         return
-    published = read_publication(connection, slot)
+    published = read_publication(connection, slot, followed)
     differs = [
         problem
         for table in followed

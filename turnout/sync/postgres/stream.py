@@ -227,7 +227,7 @@ class PostgresChanges:
                 hint="Say accept_unfiltered_stream = true to drop the others here, or choose "
                 "another mode.",
             )
-        published = read_publication(self._connection, self._name)
+        published = read_publication(self._connection, self._name, self._selection)
         if not published.is_there:
             raise SourceRefused(
                 f"The source has no publication {self._name}.",
