@@ -265,7 +265,13 @@ class Capturing:
         """When each table was copied whole, of those that were and are as they were chosen."""
         states = self._states()
         return {
-            table: Instant(state.server, state.position, state.copied_whole_at, xmin=state.xmin)
+            table: Instant(
+                state.server,
+                state.position,
+                state.copied_whole_at,
+                xmin=state.xmin,
+                parts=state.shape.parts if state.shape else "",
+            )
             for table in self._selection
             if (state := states.get(table.name)) is not None
             and state.copied_whole_at is not None

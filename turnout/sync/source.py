@@ -23,13 +23,15 @@ class Shape:
 
     `id` is the table's own (an oid); `columns` maps each selected column to its place, its type
     as the source writes it and whether it may be null; `others` are the names of the columns
-    that are not selected.
+    that are not selected. Of a table that is stored in parts of its own, `parts` tells these from
+    any others: such parts come, go and are emptied without a change of any row.
     """
 
     id: str
     key: tuple[str, ...]
     columns: Mapping[str, tuple[int, str, bool]]
     others: tuple[str, ...] = ()
+    parts: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,8 @@ class Instant:
     that positions and transaction numbers of before say nothing. `position` is comparable text
     within it (a log position); `now` is the server's clock; `oldest_open` is when the oldest
     transaction that was open began, None when the source cannot say; `xmin` is the first
-    transaction number that may still have been open, None where there is no such thing.
+    transaction number that may still have been open, None where there is no such thing. `parts`
+    are those of a table (see `Shape`), where one table is spoken of.
     """
 
     server: str
@@ -64,6 +67,7 @@ class Instant:
     now: datetime
     oldest_open: datetime | None = None
     xmin: int | None = None
+    parts: str = ""
 
 
 @dataclass(frozen=True, slots=True)

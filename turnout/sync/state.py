@@ -210,6 +210,7 @@ def _shape_json(shape: Shape) -> str:
             "key": shape.key,
             "columns": {name: list(column) for name, column in shape.columns.items()},
             "others": shape.others,
+            "parts": shape.parts,
         }
     )
 
@@ -223,6 +224,7 @@ def _shape(text: str | None) -> Shape | None:
         tuple(said["key"]),
         {name: (place, type_, null) for name, (place, type_, null) in said["columns"].items()},
         tuple(said["others"]),
+        said.get("parts", ""),
     )
 
 

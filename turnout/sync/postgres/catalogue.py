@@ -80,7 +80,9 @@ WITH RECURSIVE part AS (
 SELECT part.root, bool_and(c.relkind = 'p' OR coalesce(m.amname = 'heap', false)),
        max(c.relpages),
        sum(greatest(c.reltuples, 0))::bigint, row_security_active(part.root),
-       bool_or(part.oid = part.root AND c.relrowsecurity)
+       bool_or(part.oid = part.root AND c.relrowsecurity),
+       coalesce(string_agg(part.oid || ':' || c.relfilenode, ' ' ORDER BY part.oid)
+           FILTER (WHERE part.oid <> part.root AND c.relkind <> 'p'), '')
 FROM part JOIN pg_class c ON c.oid = part.oid LEFT JOIN pg_am m ON m.oid = c.relam
 GROUP BY part.root
 """
@@ -140,6 +142,8 @@ class Details:
     has_policy: bool = False
     # Or from some other role.
     has_policies: bool = False
+    # The heaps of its partitions and children.
+    parts: str = ""
 
 
 NO_DETAILS = Details({})

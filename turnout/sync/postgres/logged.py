@@ -12,6 +12,7 @@ from typing import Any
 
 import psycopg
 
+from turnout.sync.postgres.names import parts_mark
 from turnout.sync.postgres.types import SourceType
 from turnout.sync.selection import SelectedTable
 from turnout.sync.source import Shape
@@ -28,7 +29,15 @@ SELECT n.nspname, c.relname, c.oid, c.relkind, c.relpersistence,
         FROM pg_index i CROSS JOIN unnest(i.indkey::int2[]) WITH ORDINALITY AS k (attnum, place)
         JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
         WHERE i.indrelid = c.oid AND i.indisvalid AND i.indimmediate AND k.place <= i.indnkeyatts
-          AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END), '{}')
+          AND CASE c.relreplident WHEN 'i' THEN i.indisreplident ELSE i.indisprimary END), '{}'),
+    coalesce((
+        WITH RECURSIVE part AS (
+            SELECT i.inhrelid AS oid FROM pg_inherits i WHERE i.inhparent = c.oid
+            UNION ALL
+            SELECT i.inhrelid FROM part JOIN pg_inherits i ON i.inhparent = part.oid
+        )
+        SELECT string_agg(heap.oid || ':' || heap.relfilenode, ' ' ORDER BY heap.oid)
+        FROM part JOIN pg_class heap ON heap.oid = part.oid WHERE heap.relkind <> 'p'), '')
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE (n.nspname, c.relname) IN (SELECT * FROM unnest(%s::text[], %s::text[]))
 """
@@ -82,6 +91,8 @@ class LoggedTable:
     replica_identity: str
     identity: tuple[str, ...]
     columns: Mapping[str, LoggedColumn]
+    # What tells its partitions and their files from any others; empty where it has none.
+    parts: str = ""
 
     def shape_of(self, selected: SelectedTable) -> Shape:
         """The table as a snapshot would describe it, its key being that of the log."""
@@ -91,7 +102,7 @@ class LoggedTable:
             if name in selected.columns
         }
         others = tuple(name for name in self.columns if name not in selected.columns)
-        return Shape(str(self.oid), self.identity, columns, others)
+        return Shape(str(self.oid), self.identity, columns, others, self.parts)
 
 
 def read_logged(
@@ -109,8 +120,10 @@ def read_logged(
             type_id, typmod, is_generated, SourceType(*facts[:5]), *facts[5:]
         )
     return {
-        wanted[schema, name]: LoggedTable(oid, kind, persistence, by, tuple(key), columns[oid])
-        for schema, name, oid, kind, persistence, by, key in rows
+        wanted[schema, name]: LoggedTable(
+            oid, kind, persistence, by, tuple(key), columns[oid], parts_mark(parts)
+        )
+        for schema, name, oid, kind, persistence, by, key, parts in rows
     }
 
 
@@ -123,6 +136,11 @@ def problems_of(selected: SelectedTable, found: LoggedTable | None) -> Iterator[
     if found.kind not in (ORDINARY, PARTITIONED) or found.persistence != PERMANENT:
         yield f"The table '{label}' has no log of its own: choose the mode full."
         return
+    if found.kind == ORDINARY and found.parts:
+        yield (
+            f"The table '{label}' has rows in tables that inherit from it, whose changes the log "
+            "has under their own names: choose another mode."
+        )
     if found.replica_identity == FULL:
         yield (
             f"The table '{label}' has REPLICA IDENTITY FULL: a publication of some of its columns "

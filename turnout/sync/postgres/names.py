@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 from turnout.sync.selection import SelectedTable
@@ -25,3 +26,8 @@ def literal(text: str) -> str:
 def qualified(table: SelectedTable) -> str:
     """The table's quoted name with its schema."""
     return f"{quoted(table.schema)}.{quoted(table.name)}"
+
+
+def parts_mark(parts: str) -> str:
+    """A short mark that tells the heaps of a table's partitions from any others; '' of none."""
+    return hashlib.sha256(parts.encode()).hexdigest()[:16] if parts else ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from turnout.errors import SourceRefused
 from turnout.sync.postgres.catalogue import FoundTable
-from turnout.sync.postgres.names import listed, literal, qualified, quoted
+from turnout.sync.postgres.names import listed, literal, parts_mark, qualified, quoted
 from turnout.sync.postgres.types import Reading, reading, with_keys
 from turnout.sync.selection import SelectedTable
 from turnout.sync.source import Keys, Part, Shape, Since, SourceTable, WrittenSince
@@ -182,6 +182,7 @@ def _shape(selected: SelectedTable, found: FoundTable) -> Shape:
             if name in selected.columns
         },
         tuple(name for name in found.columns if name not in selected.columns),
+        parts_mark(found.details.parts),
     )
 
 

@@ -167,9 +167,10 @@ class PostgresChanges:
             slot.write_out(self._connection, now)
             published = self._compare()
             torn = {
-                table: f"It came into the publication {self._name} after it was copied."
+                table: why
                 for table, instant in copied.items()
-                if instant.server == self.server and published.came_after(table, instant.xmin)
+                if instant.server == self.server
+                and (why := self._why_torn(table, instant, published))
             }
             watched = self._watched(copied, torn)
             for batch in self._read(position, now, watched):
@@ -240,6 +241,15 @@ class PostgresChanges:
             if (problem := problem_of(table, self._found.get(table), published))
         }
         return published
+
+    def _why_torn(self, table: SelectedTable, copied: Instant, published: Publication) -> str:
+        """Why a table's copy of then cannot be gone on with by the log alone; empty if it can."""
+        if published.came_after(table, copied.xmin):
+            return f"It came into the publication {self._name} after it was copied."
+        found = self._found.get(table)
+        if found is not None and found.parts != copied.parts:
+            return "Partitions of it came, went or were emptied, and the log does not say of what."
+        return ""
 
     def _watched(
         self, copied: Mapping[SelectedTable, Instant], torn: Container[SelectedTable]
