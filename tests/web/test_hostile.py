@@ -45,7 +45,9 @@ def test_pages_hold_only_our_own_tags(place: str, clip: Clip, alice: httpx.Clien
     page = alice.get(path)
     assert page.status_code == 200
     html = page.text
-    assert len(re.findall("<script", html)) == 1  # our own, by address
+    # Our own, by address; one more where clips are written.
+    ours = re.findall(r'<script src="/static/[a-z]+\.js\?v=[0-9a-f]+" defer></script>', html)
+    assert len(re.findall("<script", html)) == len(ours) == (2 if place == "/edit" else 1)
     assert not re.search(r"<img[^>]*onerror|<b>|alert\('\"", html)
     assert 'href="javascript:' not in html
     assert "5332114" not in html  # nothing was computed

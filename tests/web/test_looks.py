@@ -180,7 +180,8 @@ def facts(context: BrowserContext, places: dict[str, str]) -> dict[str, dict[str
         page.goto(path)
         found[name] = page.evaluate(FACTS) | {"complaints": list(complaints)}
     page.goto("/clips/new")
-    page.get_by_role("textbox", name="SQL").fill(f"SELECT repeat('{LONG} ', 50) AS {LONG}, 1 AS n FROM range(300)")
+    long = f"SELECT repeat('{LONG} ', 50) AS {LONG}, 1 AS n FROM range(300)"
+    page.get_by_role("textbox", name="SQL").fill(long)
     page.get_by_role("button", name="Run").click()
     page.wait_for_selector("table")
     found["a run"] = page.evaluate(FACTS) | {"complaints": []}
