@@ -7,7 +7,9 @@ again: nothing here ends because of one bad run.
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import structlog
@@ -28,21 +30,26 @@ class Job:
 
 async def run_jobs(jobs: Sequence[Job]) -> None:
     """Run every job at its pace until cancelled; a run that has begun is finished first."""
-    # Not `gather`: cancelled, it returns with the first job that ends, while others still run.
-    async with asyncio.TaskGroup() as group:
-        for job in jobs:
-            group.create_task(_repeat(job))
+    # Threads of their own, one for each: in the loop's few, which pages use as well, some copies
+    # that take long would keep all else waiting.
+    with ThreadPoolExecutor(max(1, len(jobs)), "job") as threads:
+        # Not `gather`: cancelled, it returns with the first job that ends, while others still run.
+        async with asyncio.TaskGroup() as group:
+            for job in jobs:
+                group.create_task(_repeat(job, threads))
 
 
-async def _repeat(job: Job) -> None:
+async def _repeat(job: Job, threads: Executor) -> None:
     while True:
-        pause_s = await _finish(job)
+        pause_s = await _finish(job, threads)
         await asyncio.sleep(job.every_s if pause_s is None else pause_s)
 
 
-async def _finish(job: Job) -> float | None:
+async def _finish(job: Job, threads: Executor) -> float | None:
     """Run once to the end, also when cancelled meanwhile: the thread cannot be stopped anyway."""
-    running = asyncio.create_task(asyncio.to_thread(_run, job))
+    context = contextvars.copy_context()
+    loop = asyncio.get_running_loop()
+    running = loop.run_in_executor(threads, context.run, _run, job)
     try:
         return await asyncio.shield(running)
     except asyncio.CancelledError:
