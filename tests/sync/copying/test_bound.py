@@ -35,8 +35,18 @@ def test_a_cursor_of_the_future_is_reached_only_up_to_now() -> None:
 
 
 def test_what_was_open_holds_the_cursor_back() -> None:
-    said = reached(TIME, "2026-06-01 11:59:00", instant(NOW - timedelta(hours=2)))
-    assert said == "2026-06-01 10:00:00.000000"
+    said = reached(TIME, "2026-06-01 11:59:00+00", instant(NOW - timedelta(hours=2)))
+    assert said == "2026-06-01 10:00:00.000000+00:00"
+
+
+@pytest.mark.parametrize("hours", [-12, -5, 0, 1, 14])
+def test_what_was_open_holds_a_time_of_any_place_back(hours: int) -> None:
+    place = timedelta(hours=hours)
+    open_since = NOW - timedelta(minutes=30)
+    largest = (NOW + place - timedelta(minutes=10)).replace(tzinfo=None)
+    said = reached(TIME, str(largest), instant(open_since))
+    assert said is not None
+    assert datetime.fromisoformat(said) <= (open_since + place).replace(tzinfo=None)
 
 
 def test_a_date_stays_a_date() -> None:
@@ -51,6 +61,7 @@ def test_nothing_is_reached_where_no_row_has_a_cursor() -> None:
 def test_a_number_is_reached_as_it_is_and_read_again_by_rows() -> None:
     assert reached(NUMBER, "12345678901234567890", instant()) == "12345678901234567890"
     assert bound(NUMBER, "100", settings(lag_rows=30)) == "70"
+    assert bound(NUMBER, "9" * 38, settings(lag_rows=9)) == "9" * 37 + "0"
 
 
 def test_a_zone_is_kept_and_so_is_its_absence() -> None:

@@ -7,7 +7,7 @@ still open while we read may therefore turn up later with an earlier cursor.
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Context, Decimal, InvalidOperation
 
 from turnout.config import TableSelection
 from turnout.errors import ConfigError
@@ -15,6 +15,8 @@ from turnout.sync.source import Instant
 from turnout.warehouse import Column, Type
 
 TIMES = (Type.TIME, Type.DATE)
+# Rounded up, a bound would leave rows out; no number of a database has so many digits.
+EXACT = Context(prec=1_000)
 
 
 def reached(column: Column, largest: str | None, instant: Instant) -> str | None:
@@ -28,7 +30,14 @@ def reached(column: Column, largest: str | None, instant: Instant) -> str | None
     if seen is None:
         return None
     # A row of the future must not keep out those that come before it.
-    earliest = min(seen, instant.now, instant.oldest_open or instant.now)
+    earliest = min(seen, instant.now)
+    if instant.oldest_open is not None:
+        open_for_s = max(0.0, (instant.now - instant.oldest_open).total_seconds())
+        # A time without a zone may be that of any place: what is open is as much older there.
+        has_zone = not _is_date(largest) and datetime.fromisoformat(largest).tzinfo is not None
+        earliest = min(
+            earliest, instant.oldest_open if has_zone else _earlier(earliest, open_for_s)
+        )
     return largest if earliest == seen else _text(earliest, like=largest)
 
 
@@ -42,7 +51,7 @@ def bound(column: Column, cursor: str, settings: TableSelection) -> str:
         if seen is not None:
             return _text(_earlier(seen, settings.lag_s), like=cursor)
     try:
-        return str(Decimal(cursor) - settings.lag_rows)
+        return str(EXACT.subtract(Decimal(cursor), Decimal(settings.lag_rows)))
     except InvalidOperation:
         raise ConfigError(
             f"The cursor '{column.name}' is neither a time nor a number.",
