@@ -8,7 +8,7 @@ import textwrap
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from turnout.sync.changes.spool import Spool
 from turnout.sync.postgres import slot, stream
 from turnout.sync.postgres.database import Postgres
 from turnout.sync.source import Instant
+from turnout.sync.state import read_states
 from turnout.warehouse import Warehouse
 from turnout.warehouse.duckdb import DuckDB
 
@@ -726,3 +727,28 @@ def test_a_table_that_others_inherit_from_is_not_followed(
         "CREATE TABLE special_seat (PRIMARY KEY (id)) INHERITS (seat)",
     )
     assert "inherit" in sync_check(followed)
+
+
+def test_a_value_that_does_not_fit_keeps_no_other_table_waiting(
+    cluster: Cluster, make: Callable[..., Followed]
+) -> None:
+    note = TableSelection(["id", "said"], mode="log")
+    followed = make(cluster, tables={"note": note, "person": PERSON})
+    followed.run("CREATE TABLE note (id int PRIMARY KEY, said json)")
+    followed.prepare()
+    followed.capture()
+    with closing(followed.capturing()) as capturing:
+        # PostgreSQL takes half a character for JSON, and no other engine does.
+        followed.run(
+            "UPDATE person SET role = 'one'", """INSERT INTO note VALUES (1, '"\\ud800"')"""
+        )
+        assert capturing.once().is_behind
+        assert not followed.differences("person")
+        followed.run("UPDATE person SET role = 'two'")
+        captured = capturing.once()
+        assert "does not fit" in captured.problems["note"]
+        assert captured.changes == len(followed.rows("uuid", "person"))
+        assert not followed.differences("person")
+        state = {one.table: one for one in read_states(followed.warehouse, followed.name)}
+        assert state["note"].as_of < state["person"].as_of  # type: ignore[operator]
+        assert "does not fit" in str(state["note"].problem)

@@ -59,7 +59,9 @@ class Watch:
         position = read_position(self._warehouse, self._copy.name)
         followed = position.as_of if position else None
         ages = [
-            max(state.as_of, followed) if followed and state.mode == "log" else state.as_of
+            max(state.as_of, followed)
+            if followed and state.mode == "log" and state.copied_whole_at
+            else state.as_of
             for state in states
             if state.as_of
         ]

@@ -18,7 +18,7 @@ import structlog
 from turnout import config
 from turnout.errors import LogLost, SourceRefused, TurnoutError
 from turnout.sync.changes import Unit
-from turnout.sync.copying import copy_whole
+from turnout.sync.copying import OF_ONE_TABLE, copy_whole
 from turnout.sync.copying.choice import choice_of
 from turnout.sync.opening import open_source
 from turnout.sync.privacy.suppressed import Suppressed
@@ -41,6 +41,8 @@ LOG = "log"
 # much of it or so long: each writing makes readers a new copy of the warehouse.
 REST_BYTES_MAX = 16 * 1024 * 1024
 REST_S_MAX = 600.0
+# A table that somebody has to see to is tried again this often, while others are followed.
+COPY_AGAIN_S = 300.0
 
 log = structlog.get_logger()
 
@@ -106,6 +108,8 @@ class Capturing:
         self._selection: Sequence[SelectedTable] = ()
         self._stream: ChangeStream | None = None
         self._copy_again_s = 0.0
+        # Tables that could not be copied whole when that was tried last, and why.
+        self._not_copied: dict[SelectedTable, str] = {}
         # The states, as they are in that version of the warehouse.
         self._known: dict[str, TableState] = {}
         self._known_version: int | None = None
@@ -164,6 +168,7 @@ class Capturing:
             instants = self._instants(stream)
         changes, as_of = self._read(stream, instants)
         problems = dict(copied.problems) if copied else {}
+        problems |= {t.label: why for t, why in self._not_copied.items() if t not in instants}
         problems |= {table.label: problem for table, problem in stream.problems.items()}
         torn, self._unit.torn = self._unit.torn, {}
         for table, why in torn.items():
@@ -230,15 +235,24 @@ class Capturing:
             return None
         self._copy_again_s = time.monotonic() + self._source.retry_after_s
         self._mark(stream, missing)
-        run = copy_whole(
-            self._name,
-            self._source,
-            self._warehouse,
-            missing,
-            secret=self._secret,
-            suppressed=self._suppressed,
-            progress=self._progress,
-        )
+        try:
+            run = copy_whole(
+                self._name,
+                self._source,
+                self._warehouse,
+                missing,
+                secret=self._secret,
+                suppressed=self._suppressed,
+                progress=self._progress,
+            )
+        except OF_ONE_TABLE as error:
+            if not instants:
+                raise
+            # Those that are copied are followed all the same.
+            self._copy_again_s = time.monotonic() + COPY_AGAIN_S
+            self._not_copied = dict.fromkeys(missing, str(error))
+            return None
+        self._not_copied = {}
         if not run.problems:
             self._copy_again_s = 0.0
         return run

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
+from turnout.errors import QueryFailed, SourceRefused
 from turnout.sync.changes.apply import Target, apply
 from turnout.sync.changes.spool import Spool
 from turnout.sync.history import history_of
@@ -23,11 +24,12 @@ from turnout.warehouse import Table, Transaction, Warehouse
 
 
 class _Torn(Exception):
-    """The changes of a table do not say enough."""
+    """The changes of a table cannot be applied, and why."""
 
-    def __init__(self, table: SelectedTable) -> None:
-        super().__init__(table.label)
+    def __init__(self, table: SelectedTable, why: str) -> None:
+        super().__init__(why)
         self.table = table
+        self.why = why
 
 
 class Unit:
@@ -54,7 +56,11 @@ class Unit:
         if table.selected in self.torn:
             return
         passage = self._passage(table)
-        batches = [passage.through(batch) for batch in changes.rows.to_batches()]
+        try:
+            batches = [passage.through(batch) for batch in changes.rows.to_batches()]
+        except SourceRefused as refused:
+            self.torn[table.selected] = str(refused)
+            return
         rows = pa.Table.from_batches(batches, passage.schema(changes.rows.schema))
         self._spool.add(table, rows)
         self._lost.setdefault(table.selected, Counter()).update(changes.lost)
@@ -81,7 +87,7 @@ class Unit:
                     write_states(transaction, renewed)
                     write_position(transaction, position)
             except _Torn as torn:
-                self.torn[torn.table] = "A value that did not change is not here."
+                self.torn[torn.table] = torn.why
             else:
                 self._spool.clear()
                 self._lost = {}
@@ -96,8 +102,13 @@ class Unit:
             if selected in self.torn:
                 continue
             target = targets.setdefault(selected, self._target(table))
-            if apply(transaction, target, rows) is None:
-                raise _Torn(selected)
+            try:
+                applied = apply(transaction, target, rows)
+            except QueryFailed as error:
+                # One value that does not fit keeps no other table waiting.
+                raise _Torn(selected, str(error)) from error
+            if applied is None:
+                raise _Torn(selected, "A value that did not change is not here.")
             counts[selected.name] += rows.num_rows
         return counts
 
@@ -148,7 +159,9 @@ class Unit:
             if name in stopped
             else replace(
                 state,
-                as_of=max(filter(None, [position.as_of, state.as_of]), default=None),
+                as_of=state.as_of
+                if name in torn or state.copied_whole_at is None
+                else max(filter(None, [position.as_of, state.as_of]), default=None),
                 rows=rows.get(name, state.rows),
                 lost=dict(Counter(state.lost) + lost.get(name, Counter())),
                 copied_whole_at=None if name in torn else state.copied_whole_at,
