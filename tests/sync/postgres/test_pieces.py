@@ -258,8 +258,8 @@ def test_the_pace_is_kept(run: Any, leader: Any, monkeypatch: pytest.MonkeyPatch
         slept.append(seconds)
         clock[0] += seconds
 
-    monkeypatch.setattr("turnout.sync.postgres.pace.time.sleep", sleep)
-    monkeypatch.setattr("turnout.sync.postgres.pace.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("turnout.sync.postgres.pace.sleep", sleep)
+    monkeypatch.setattr("turnout.sync.postgres.pace.monotonic", lambda: clock[0])
     with leader({"many": ["id"]}, rows_per_s_max=1000).snapshot() as found:
         assert read(found) == IDS
     assert sum(slept) == pytest.approx(len(IDS) / 1000)
@@ -271,7 +271,7 @@ def test_a_leader_is_not_held_longer_than_allowed(
 ) -> None:
     run(MANY)
     clock = [0.0]
-    monkeypatch.setattr("turnout.sync.postgres.pace.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("turnout.sync.postgres.pace.monotonic", lambda: clock[0])
 
     def later() -> None:
         clock[0] += 61

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from time import monotonic, sleep
 
 from turnout.errors import SourceRefused
 
@@ -15,16 +15,16 @@ class Pace:
 
     def __init__(self, rows_per_s_max: int) -> None:
         self._rows_per_s_max = rows_per_s_max
-        self._due_at = time.monotonic()
+        self._due_at = monotonic()
 
     def keep(self, rows: int) -> None:
         """Wait until `rows` more may have been read."""
         if not self._rows_per_s_max:
             return
         # Time in which nothing was read is not caught up with.
-        self._due_at = max(self._due_at, time.monotonic()) + rows / self._rows_per_s_max
-        while (left_s := self._due_at - time.monotonic()) > 0:
-            time.sleep(min(left_s, self.PAUSE_S_MAX))
+        self._due_at = max(self._due_at, monotonic()) + rows / self._rows_per_s_max
+        while (left_s := self._due_at - monotonic()) > 0:
+            sleep(min(left_s, self.PAUSE_S_MAX))
 
 
 class Term:
@@ -33,11 +33,11 @@ class Term:
     def __init__(self, s_max: float | None, place: str) -> None:
         self._place = place
         self._s_max = s_max
-        self._began_at = time.monotonic()
+        self._began_at = monotonic()
 
     def check(self) -> None:
         """Raises `SourceRefused` once it is over: the leader has to be able to clean up again."""
-        if self._s_max is not None and time.monotonic() - self._began_at > self._s_max:
+        if self._s_max is not None and monotonic() - self._began_at > self._s_max:
             raise SourceRefused(
                 f"The copy was given up: it held a snapshot on the leader {self._place} open for "
                 f"more than snapshot_s_max, {self._s_max:,.0f} s.",
