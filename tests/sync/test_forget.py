@@ -12,6 +12,8 @@ from turnout.config import Source, TableSelection
 from turnout.errors import BadRequest
 from turnout.sync.forget import Forgetting, spellings
 from turnout.sync.privacy.keyed import Keyed
+from turnout.sync.source import Shape
+from turnout.sync.state import TableState, write_states
 from turnout.warehouse import Column, Table, Type, Warehouse, staging
 
 SECRET = b"s" * 32
@@ -53,6 +55,30 @@ def test_rows_and_versions_of_the_person_go_and_others_stay(warehouse: Warehouse
     assert erased(warehouse, found) == expected
     assert left(warehouse, "person") == left(warehouse, "person_history") == [BOB]
     assert found.counts() == erased(warehouse, found) == found.mentions() == {}
+
+
+@pytest.mark.parametrize("key", [("id",), ("id", "place")])
+def test_versions_from_before_the_person_was_copied_go_too(
+    warehouse: Warehouse, key: tuple[str, ...]
+) -> None:
+    chosen = TableSelection(["id", "place", "who", "role"], person="who", history=True)
+    rows = [
+        (1, "new", ALICE), (1, "old", ""), (2, "new", BOB), (2, "old", ""), (3, "kept", "")
+    ]  # fmt: skip
+    fill(
+        warehouse,
+        "member_history",
+        [{"role": f"{id_} {role}", "id": id_, "place": "x", "who": who} for id_, role, who in rows],
+    )
+    state = TableState("app", "userdata", "member", shape=Shape("1", key, {}))
+    with warehouse.transaction() as transaction:
+        transaction.execute("UPDATE userdata.member_history SET who = NULL WHERE who = ''")
+        write_states(transaction, [state])
+    found = forgetting(warehouse, [ALICE], member=chosen)
+    assert found.counts() == {"userdata.member_history": 2}
+    assert found.mentions() == {}
+    assert erased(warehouse, found) == {"userdata.member_history": 2}
+    assert left(warehouse, "member_history") == ["2 new", "2 old", "3 kept"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from turnout.sync.history import history_name
 from turnout.sync.privacy.keyed import Keyed
 from turnout.sync.privacy.treatment import CANONICAL, KEEP
 from turnout.sync.selection import SelectedTable, selected_tables
+from turnout.sync.state import read_states
 from turnout.warehouse import Column, Dialect, Table, Transaction, Type, Warehouse
 from turnout.warehouse.table import STAGING
 
@@ -27,11 +28,16 @@ INSIDE = frozenset({Type.TEXT, Type.JSON})
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A table of the warehouse with rows of the person: those where `column` is in `names`."""
+    """A table of the warehouse with rows of the person: those where `column` is in `names`.
+
+    Of a history, whose `key` is set, so are versions of these rows from before the column was
+    copied: there it is empty.
+    """
 
     table: Table
     column: str = ""
     names: tuple[str, ...] = ()
+    key: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -138,13 +144,23 @@ class Forgetting:
                     schema = self._sources[name].schema
                     naming[schema, selected.name.casefold()] = selected
                     naming[schema, history_name(selected.name).casefold()] = selected
+        keys = self._history_keys()
         for schema in dict.fromkeys(source.schema for source in self._sources.values()):
             for table in self._warehouse.tables(schema):
                 named = naming.get((schema, table.name.casefold()))
                 if named is None or table.column(named.settings.person) is None:
                     yield Place(table)
                 else:
-                    yield Place(table, named.settings.person, self._names(named))
+                    key = keys.get((schema, table.name.casefold()), ())
+                    yield Place(table, named.settings.person, self._names(named), key)
+
+    def _history_keys(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """Per history, what tells the rows apart whose versions it has."""
+        return {
+            (state.schema, history_name(state.table).casefold()): state.shape.key
+            for state in read_states(self._warehouse)
+            if state.shape is not None
+        }
 
     def _names(self, selected: SelectedTable) -> tuple[str, ...]:
         """The ids as they stand in the copied table: hashed where they are treated so."""
@@ -160,7 +176,15 @@ class Forgetting:
 
     def _theirs(self, place: Place) -> tuple[str, Sequence[str]]:
         column = self._dialect.identifier(place.column)
-        return f"CAST({column} AS VARCHAR) IN ({marks(place.names)})", place.names
+        theirs = f"CAST({column} AS VARCHAR) IN ({marks(place.names)})"
+        if not place.key or place.column in place.key:
+            return theirs, place.names
+        key = ", ".join(map(self._dialect.identifier, place.key))
+        earlier = (
+            f"{column} IS NULL AND ({key}) IN "
+            f"(SELECT ({key}) FROM {self._name(place.table)} WHERE {theirs})"
+        )
+        return f"({theirs} OR {earlier})", (*place.names, *place.names)
 
     def _mentions(self, place: Place, columns: Sequence[Column]) -> dict[str, int]:
         values: list[str] = []
