@@ -752,3 +752,28 @@ def test_a_value_that_does_not_fit_keeps_no_other_table_waiting(
         state = {one.table: one for one in read_states(followed.warehouse, followed.name)}
         assert state["note"].as_of < state["person"].as_of  # type: ignore[operator]
         assert "does not fit" in str(state["note"].problem)
+
+
+def test_a_table_whose_key_changes_is_copied_again(
+    cluster: Cluster, make: Callable[..., Followed]
+) -> None:
+    chosen = TableSelection(["a", "b", "role"], mode="log", history=True)
+    followed = make(cluster, tables={"member": chosen})
+    followed.run(
+        "CREATE TABLE member (a int, b int, role text, PRIMARY KEY (a, b))",
+        "INSERT INTO member VALUES (1, 1, 'x'), (2, 1, 'y')",
+    )
+    followed.prepare()
+    followed.capture()
+    followed.run(
+        "BEGIN; ALTER TABLE member DROP CONSTRAINT member_pkey; "
+        "ALTER TABLE member ADD PRIMARY KEY (a); COMMIT",
+        "UPDATE member SET role = 'z'",
+    )
+    assert followed.capture().is_behind
+    assert followed.capture().copied is not None
+    assert not followed.differences("member")
+    open_ = followed.warehouse.query(
+        "SELECT a, role FROM userdata.member_history WHERE valid_to = TIMESTAMP '9999-12-31'"
+    ).to_pylist()
+    assert sorted(open_, key=str) == [{"a": 1, "role": "z"}, {"a": 2, "role": "z"}]

@@ -127,3 +127,38 @@ def test_a_history_called_as_a_selected_table_is_refused(copying: Any) -> None:
     copying.select("member_history", ["id"])
     with pytest.raises(ConfigError, match="the history of member would be called"):
         copying.run()
+
+
+def test_rows_told_apart_by_other_columns_begin_anew(copying: Any) -> None:
+    copying.select(**FULL)
+    copying.run()
+    keys = "ALTER TABLE member DROP CONSTRAINT member_pkey; ALTER TABLE member ADD PRIMARY KEY "
+    copying.does(f"{keys} (id, role); INSERT INTO member VALUES (1, 'second', 1)")
+    copying.run()
+    assert len(versions(copying, 1)) == 3
+    copying.does(f"DELETE FROM member WHERE role = 'second'; {keys} (id)")
+    copying.run()
+    copying.does("UPDATE member SET role = 'admin'")
+    copying.run()
+    open_ = [version for version in versions(copying, 1) if version[2]]
+    assert open_ == [("admin", False, True)]
+    answer = copying.warehouse.query(
+        "SELECT count(*) AS n FROM userdata.member_history WHERE valid_from >= valid_to"
+    )
+    assert answer["n"][0].as_py() == 0
+
+
+def test_a_key_of_another_type_is_compared_as_it_is_held(copying: Any) -> None:
+    copying.does("CREATE TABLE code (id text PRIMARY KEY, said text)")
+    copying.does("INSERT INTO code VALUES ('1', 'a'), ('02', 'b')")
+    copying.select("code", ["id", "said"], history=True)
+    copying.run()
+    copying.does("ALTER TABLE code ALTER id TYPE int USING id::int")
+    copying.run(whole=True)
+    copying.does("UPDATE code SET said = 'z'")
+    copying.run()
+    answer = copying.warehouse.query(
+        "SELECT id, said FROM userdata.code_history "
+        "WHERE valid_to = TIMESTAMP '9999-12-31' ORDER BY id"
+    )
+    assert answer.to_pylist() == [{"id": "1", "said": "z"}, {"id": "2", "said": "z"}]

@@ -80,7 +80,7 @@ class Unit:
         while True:
             try:
                 with self._warehouse.transaction() as transaction:
-                    counts = self._apply(transaction)
+                    counts = self._apply(transaction, states())
                     self._note_findings(transaction, position)
                     rows = self._counted(transaction, counts)
                     renewed = self._renewed(states(), rows, position, problems)
@@ -93,7 +93,7 @@ class Unit:
                 self._lost = {}
                 return counts.total()
 
-    def _apply(self, transaction: Transaction) -> Counter[str]:
+    def _apply(self, transaction: Transaction, states: Mapping[str, TableState]) -> Counter[str]:
         """How many changes there were, by the name of the table."""
         counts: Counter[str] = Counter()
         targets: dict[SelectedTable, Target] = {}
@@ -101,6 +101,10 @@ class Unit:
             selected = table.selected
             if selected in self.torn:
                 continue
+            state = states.get(selected.name)
+            before = state.shape.key if state is not None and state.shape else table.shape.key
+            if set(before) != set(table.shape.key):
+                raise _Torn(selected, "Its rows are told apart by other columns now.")
             target = targets.setdefault(selected, self._target(table))
             try:
                 applied = apply(transaction, target, rows)

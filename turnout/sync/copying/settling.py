@@ -13,7 +13,7 @@ from turnout.sync.copying.guards import same
 from turnout.sync.copying.landing import Landed
 from turnout.sync.copying.mode import BY_CURSOR, cursor_of
 from turnout.sync.copying.plan import Plan
-from turnout.sync.history import forget_values, from_copy, from_deletes, history_name
+from turnout.sync.history import begin_anew, forget_values, from_copy, from_deletes, history_name
 from turnout.sync.privacy import disclosed, scan
 from turnout.sync.run import TableCopied
 from turnout.sync.selection import SelectedTable
@@ -113,6 +113,10 @@ def _keep_history(transaction: Transaction, settling: Settling, arrival: Arrival
     if plan.is_whole and is_filtered_otherwise(plan.state.choice, plan.choice):
         # Versions of rows that are not selected any more must not stay either.
         history = replace(history, erases=True)
+    before = plan.state.shape
+    if plan.is_whole and before is not None and set(before.key) != set(plan.target.key):
+        begin_anew(transaction, history, staged, settling.as_of)
+        return
     from_copy(transaction, history, staged, settling.as_of, whole=plan.is_whole)
     if arrival.keys is not None:
         from_deletes(transaction, history, arrival.keys.table, settling.as_of)

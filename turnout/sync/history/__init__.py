@@ -31,6 +31,7 @@ __all__ = [
     "BEGINNING",
     "OPEN_END",
     "History",
+    "begin_anew",
     "forget_values",
     "from_changes",
     "from_copy",
@@ -103,6 +104,19 @@ def from_copy(
     transaction.execute(said.close())
     transaction.execute(said.open())
     transaction.drop(versions)
+
+
+def begin_anew(transaction: Transaction, history: History, staged: Table, at: datetime) -> None:
+    """Every version ends, and the rows in `staged` begin new ones: they have another key now."""
+    if history.there is not None:
+        _prepare(transaction, history)
+        for statement in Statements(history).close_all(at):
+            transaction.execute(statement)
+        # What they were before is in the versions that have ended.
+        history = replace(history, created_at="")
+    from_copy(transaction, history, staged, at, whole=False)
+    if history.erases:
+        transaction.execute(Statements(history).erase_missing(staged))
 
 
 def from_deletes(transaction: Transaction, history: History, keys: Table, at: datetime) -> None:

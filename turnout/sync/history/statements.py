@@ -109,6 +109,13 @@ class Statements:
             f"UPDATE {self._name} AS h SET valid_to = {_time(at)} WHERE h.{missing}",
         )
 
+    def close_all(self, at: datetime) -> tuple[str, str]:
+        still = f"h.valid_to = {self._open}"
+        return (
+            f"DELETE FROM {self._name} AS h WHERE {still} AND h.valid_from >= {_time(at)}",
+            f"UPDATE {self._name} AS h SET valid_to = {_time(at)} WHERE {still}",
+        )
+
     def erase_missing(self, keys: Table) -> str:
         return (
             f"DELETE FROM {self._name} AS h WHERE NOT EXISTS "
@@ -228,10 +235,14 @@ class Statements:
         )
 
     def _same(self, one: str, other: str) -> str:
-        """A missing part of a key equals a missing part."""
+        """A missing part of a key equals a missing part.
+
+        What comes may be of another type than what is there: it is compared as it will be held.
+        """
         return " AND ".join(
-            f"{self._quoted(name, one)} IS NOT DISTINCT FROM {self._quoted(name, other)}"
-            for name in self._key
+            f"{self._value(column, one)} IS NOT DISTINCT FROM {self._value(column, other)}"
+            for column in self._columns
+            if column.name in self._key
         )
 
     def _names(self, names: Iterable[str], of: str = "") -> str:
