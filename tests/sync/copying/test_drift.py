@@ -110,19 +110,37 @@ def test_a_column_that_was_dropped_and_added_again_stops_its_table(
 
 @MODES
 def test_a_wider_type_is_followed(copying: Any, mode: dict[str, Any]) -> None:
-    copying.does("ALTER TABLE member ADD price numeric(6,2) DEFAULT 1.25, ADD code int DEFAULT 7")
+    copying.does(
+        "ALTER TABLE member ADD price numeric(6,2) DEFAULT 1.25, ADD code char(1) DEFAULT 7"
+    )
     copying.select(**mode, columns=["id", "price", "code", "updated_at"])
     copying.run()
     copying.does(
-        "ALTER TABLE member ALTER price TYPE numeric(12,4), ALTER code TYPE text;"
+        "ALTER TABLE member ALTER price TYPE numeric(12,4), ALTER code TYPE char(2);"
         "INSERT INTO member (id, price, code) VALUES (11, 12345678.1234, 'x')"
     )
     (table,) = copying.run().tables
     assert table.is_whole == (mode["mode"] == "full")
     assert column(copying, "price") == Column("price", Type.DECIMAL, 12, 4)
-    assert column(copying, "code").type is Type.TEXT
     assert [str(row[1]) for row in copying.rows()][-2:] == ["1.2500", "12345678.1234"]
     assert copying.rows()[-1][2] == "x"
+
+
+@MODES
+def test_values_that_another_type_changes_are_copied(copying: Any, mode: dict[str, Any]) -> None:
+    copying.does("ALTER TABLE member ADD seen timestamp DEFAULT '2026-01-01 12:00:00'")
+    copying.select(**mode, columns=["id", "updated_at", "seen"])
+    copying.run()
+    copying.does(
+        "ALTER TABLE member ALTER seen TYPE timestamptz USING seen AT TIME ZONE 'Asia/Tokyo'"
+    )
+    copying.run()
+    answer = copying.warehouse.query("SELECT DISTINCT seen FROM userdata.member")
+    assert [str(seen) for seen in answer["seen"].to_pylist()] == ["2026-01-01 03:00:00"]
+    copying.does("ALTER TABLE member ALTER seen TYPE text")
+    (table,) = copying.run().tables
+    assert table.is_whole
+    assert column(copying, "seen").type is Type.TEXT
 
 
 def test_an_enumeration_that_grows_is_followed(copying: Any) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from turnout.errors import SourceRefused
 from turnout.sync.source import Shape, SourceTable
 from turnout.sync.widening import widens
 from turnout.warehouse import Column, Table
+
+LENGTH = re.compile(r"\([^)]*\)")
 
 
 def refuse_drift(
@@ -72,6 +75,15 @@ def differences(table: SourceTable, before: Shape) -> Iterator[str]:
         yield "its key is another one"
     if set(before.columns) != set(table.shape.columns):
         yield "other columns are copied"
+    for name, (_, spelled, _) in table.shape.columns.items():
+        if name in before.columns and _kind(spelled) != _kind(before.columns[name][1]):
+            # Nothing says which rows were written anew, and a column's values may be others now.
+            yield f"{name} has another type"
+
+
+def _kind(spelled: str) -> str:
+    """A type without its length or digits: where these change, values stay."""
+    return LENGTH.sub("", spelled)
 
 
 def _asked(source: str) -> str:
