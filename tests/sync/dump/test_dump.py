@@ -243,6 +243,8 @@ def test_of_a_document_only_the_keys_selected_are_read(pg_dump: PgDump, cluster:
     assert rows["body"].to_pylist() == [
         '{"plan": 1.50, "seats": null}', '{"plan": null, "seats": null}', None,
     ]  # fmt: skip
+    rows, _ = read(dump, selected("note", "body", json_keys={"body": []}))
+    assert rows["body"].to_pylist() == ["{}", "{}", None]
     with cluster.connect("to_dump") as connection:
         connection.execute("DROP TABLE note")
 

@@ -162,6 +162,8 @@ def test_only_the_chosen_keys_of_a_document_are_kept() -> None:
         None,
     ]
     assert lost == 0
+    nothing, _ = ColumnValues("about", source, keys=[]).arrow([b'{"email": "alice@acme.example"}'])
+    assert nothing.to_pylist() == ["{}"]
 
 
 def test_bytes_that_are_no_text_are_refused_without_being_quoted() -> None:

@@ -162,3 +162,8 @@ def test_somebody_forgotten_while_a_copy_runs_is_kept_out_of_its_rest(tmp_path: 
     assert keeping.through(batch).num_rows == 1
     suppress(tmp_path, [ALICE])
     assert keeping.through(batch).num_rows == 0
+
+
+def test_keys_of_a_column_that_is_not_copied_are_refused() -> None:
+    with pytest.raises(ConfigError, match="json_keys names 'roel'"):
+        passage(json_keys={"roel": ["plan"]})

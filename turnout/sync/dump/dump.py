@@ -204,7 +204,7 @@ def _column(
     """Our column, what its values go through, and the Arrow type they come out in."""
     typed = rows[0].typed(name) if rows else None
     keys = selected.settings.json_keys.get(name)
-    if keys:
+    if keys is not None:
         return Column(name, Type.JSON), lambda texts: keys_only(texts, keys), pa.string()
     if typed is not None:
         return typed.column, as_it_is, typed.arrow

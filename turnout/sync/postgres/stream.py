@@ -299,7 +299,7 @@ def _watch(
             name,
             found.columns[name].type,
             found.columns[name].element,
-            table.settings.json_keys.get(name, ()),
+            table.settings.json_keys.get(name),
         )
         for name in table.columns
     ]

@@ -40,9 +40,13 @@ class ColumnValues:
     """How the values of one column are read: `arrow` returns them with how many were lost."""
 
     def __init__(
-        self, name: str, source: SourceType, element: str = "", keys: Sequence[str] = ()
+        self,
+        name: str,
+        source: SourceType,
+        element: str = "",
+        keys: Sequence[str] | None = None,
     ) -> None:
-        """`element` is an array's type of element; of JSON only `keys`, if any, are kept."""
+        """`element` is an array's type of element; of JSON only `keys` are kept, or all of it."""
         self.column: Column = reading(name, quoted(name), source).column
         self._lost, self._turn = _way(self.column, source, element, keys)
 
@@ -62,13 +66,15 @@ class ColumnValues:
         return turned, turned.null_count - text.null_count
 
 
-def _way(column: Column, source: SourceType, element: str, keys: Sequence[str]) -> tuple[str, Turn]:
+def _way(
+    column: Column, source: SourceType, element: str, keys: Sequence[str] | None
+) -> tuple[str, Turn]:
     """What of such a column is lost, as a pattern, and what becomes of the rest."""
     if source.category == "A":
         return "", _each(lambda text: to_json(text, element))
     if not source.is_builtin or source.kind != "b":
         return "", _same
-    if keys and column.type is Type.JSON:
+    if keys is not None and column.type is Type.JSON:
         return "", _each(lambda text: _kept(text, keys))
     if source.name == "numeric" and column.type is Type.DECIMAL:
         return NO_NUMBER, _same

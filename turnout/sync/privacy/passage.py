@@ -152,6 +152,7 @@ def _check_names(selected: SelectedTable) -> None:
     said: Mapping[str, Iterable[str]] = {
         "treat": settings.treat,
         "personal": settings.personal,
+        "json_keys": settings.json_keys,
         "person": [settings.person] if settings.person else [],
     }
     for setting, names in said.items():
