@@ -8,6 +8,8 @@ CLIENTS := .clients
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 HOME_FOLDER ?= demo-home
+# How many tests run at once. Most of them wait for other processes, so there are more than cores.
+PROCESSES ?= 3
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run check test crash bench fix golden docs clean
@@ -43,7 +45,7 @@ $(CLIENTS)/.ready: $(VENV)/.ready tests/sdk/install.py tests/sdk/package-lock.js
 	@$(BIN)/python -m tests.sdk.install || echo "They cannot be had now; their tests will be skipped."
 
 test: setup $(CLIENTS)/.ready ## every test
-	@$(BIN)/pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile $(ARGS)
 
 crash: setup ## kill -9, power cuts, full disks, clock jumps: hundreds of them, nothing lost
 	@$(BIN)/python -m tests.crash $(ARGS)
