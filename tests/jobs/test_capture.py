@@ -95,3 +95,16 @@ def test_each_source_looks_for_changes_at_its_own_pace(
     [job] = following_of([capture])
     assert job.every_s == followed.source.log_every_s
     assert followed.name in job.name
+
+
+def test_what_nobody_thought_of_is_tried_again_later_and_later_too(
+    capture: SourceCapture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise ZeroDivisionError
+
+    with monkeypatch.context() as failing, structlog.testing.capture_logs() as said:
+        failing.setattr(capture._capturing, "once", fail)
+        pauses = [capture.run() for _ in range(3)]
+    assert pauses == [RETRY_S, 2 * RETRY_S, 4 * RETRY_S]
+    assert len(said) == 3

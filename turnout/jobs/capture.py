@@ -62,6 +62,9 @@ class SourceCapture:
             return RETRY_S_MAX
         except TurnoutError as error:
             return self._pause_after(error)
+        except Exception:  # it would come again with each pass, once a second
+            log.exception("changes not followed", source=self.name)
+            return self._longer_pause()
         self._note(captured)
         return 0.0 if captured.is_behind else None
 
@@ -90,6 +93,9 @@ class SourceCapture:
         self._tell(str(error))
         if isinstance(error, SourceUnavailable):
             meters.COPIES.add(self.name, "away")
+        return self._longer_pause()
+
+    def _longer_pause(self) -> float:
         pause_s, self._retry_s = self._retry_s, min(2 * self._retry_s, RETRY_S_MAX)
         return pause_s
 
