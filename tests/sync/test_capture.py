@@ -777,3 +777,12 @@ def test_a_table_whose_key_changes_is_copied_again(
         "SELECT a, role FROM userdata.member_history WHERE valid_to = TIMESTAMP '9999-12-31'"
     ).to_pylist()
     assert sorted(open_, key=str) == [{"a": 1, "role": "z"}, {"a": 2, "role": "z"}]
+
+
+def test_a_slot_that_nobody_reads_any_more_is_told(followed: Followed) -> None:
+    followed.tables["person"] = structs.replace(PERSON, mode="full")
+    del followed.tables["company"]
+    said = sync_check(followed)
+    assert "still keeps" in said
+    followed.run(f"SELECT pg_drop_replication_slot('{followed.slot}')")
+    assert "still keeps" not in sync_check(followed)

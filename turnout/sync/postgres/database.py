@@ -7,7 +7,7 @@ with no Python per row. Works the same on a leader and on a hot standby.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ import adbc_driver_postgresql.dbapi as adbc
 import psycopg
 
 from turnout import config
+from turnout.errors import TurnoutError
 from turnout.sync.postgres import rights
 from turnout.sync.postgres.address import Address
 from turnout.sync.postgres.catalogue import read_catalogue
@@ -70,13 +71,20 @@ class Postgres:
         return [*rights.check(self._source, selection), *self._check_log(selection)]
 
     def _check_log(self, selection: Sequence[SelectedTable]) -> list[str]:
-        if not any(table.settings.mode == "log" for table in selection):
-            return []
-        from turnout.sync.postgres.ready import check_log
+        from turnout.sync.postgres.ready import check_left, check_log
         from turnout.sync.postgres.stream import slot_name
 
+        slot = slot_name(self._name, self._source)
+        if not any(table.settings.mode == "log" for table in selection):
+            # Whether that server can be read now is said elsewhere.
+            with (
+                suppress(TurnoutError),
+                explained(self._source.url),
+                closing(self._connect()) as connection,
+            ):
+                return list(check_left(connection, slot))
+            return []
         with explained(self._source.url), closing(self._connect()) as connection:
-            slot = slot_name(self._name, self._source)
             return list(check_log(connection, slot, self._source, selection))
 
     def _connect(self) -> psycopg.Connection[Any]:

@@ -11,6 +11,7 @@ from turnout import config
 from turnout.errors import SourceRefused
 from turnout.sync.postgres.functions import HEADS
 from turnout.sync.postgres.logged import problems_of, read_logged
+from turnout.sync.postgres.names import quoted
 from turnout.sync.postgres.publication import (
     log_statements,
     read_publication,
@@ -70,6 +71,19 @@ def check_log(
     if differs or not published.is_there or not may_read:
         statements = log_statements(followed, role, slot, by=source.log_by, published=published)
         yield "So that its changes can be followed, run on the leader: " + " ".join(statements)
+
+
+def check_left(connection: psycopg.Connection[Any], slot: str) -> Iterator[str]:
+    """A slot that is left from when changes were followed: the source keeps its log for nobody."""
+    now = read_slot(connection, slot)
+    if now.is_there and now.reader_pid is None:
+        name = quoted(slot)
+        yield (
+            f"No table is followed any more, and the source still keeps {now.retained_bytes:,} "
+            f"bytes of its log for the slot {slot}. If nobody else reads it, run on the leader: "
+            f"SELECT pg_drop_replication_slot('{slot}'); DROP PUBLICATION IF EXISTS {name}; "
+            f"DROP SCHEMA IF EXISTS {name} CASCADE;"
+        )
 
 
 def _may_call(connection: psycopg.Connection[Any], slot: str) -> bool:
