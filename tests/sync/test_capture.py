@@ -786,3 +786,25 @@ def test_a_slot_that_nobody_reads_any_more_is_told(followed: Followed) -> None:
     assert "still keeps" in said
     followed.run(f"SELECT pg_drop_replication_slot('{followed.slot}')")
     assert "still keeps" not in sync_check(followed)
+
+
+def test_a_value_that_is_lost_stops_its_table_where_that_is_asked_for(
+    cluster: Cluster, make: Callable[..., Followed]
+) -> None:
+    day = TableSelection(["id", "starts"], mode="log", on_lost="fail")
+    followed = make(cluster, tables={"day": day, "person": PERSON})
+    followed.run(
+        "CREATE TABLE day (id int PRIMARY KEY, starts date)",
+        "INSERT INTO day VALUES (1, '2026-01-01')",
+    )
+    followed.prepare()
+    followed.capture()
+    with closing(followed.capturing()) as capturing:
+        followed.run("UPDATE day SET starts = 'infinity'", "UPDATE person SET role = 'one'")
+        assert capturing.once().is_behind
+        assert "1 of starts" in capturing.once().problems["day"]
+        assert [str(row["starts"]) for row in followed.rows("starts", "day")] == ["2026-01-01"]
+        assert not followed.differences("person")
+        followed.run("UPDATE day SET starts = '2026-02-02'")
+    followed.capture()
+    assert not followed.differences("day")

@@ -55,6 +55,10 @@ class Unit:
         table = changes.table
         if table.selected in self.torn:
             return
+        if changes.lost and table.selected.settings.on_lost == "fail":
+            # The copy that is to come then says which, and leaves the table as it was.
+            self.torn[table.selected] = "It has values that no column of the warehouse can hold."
+            return
         passage = self._passage(table)
         try:
             batches = [passage.through(batch) for batch in changes.rows.to_batches()]
