@@ -6,12 +6,13 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from turnout.errors import AlreadyRunning, QueryFailed, WarehouseUnavailable
-from turnout.warehouse import Column, Type
+from turnout.warehouse import Column, Table, Type
 from turnout.warehouse.duckdb import DIALECT, TYPE_NAMES, DuckDB
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
@@ -134,3 +135,22 @@ def test_times_are_utc_whatever_the_machine_says(tmp_path: Path) -> None:
         env={**os.environ, "TZ": "Asia/Tokyo"},
     )
     assert run.stdout.strip() == "2026-07-01 12:00:00"
+
+
+def test_ids_are_left_as_they_are_and_all_else_is_packed(tmp_path: Path) -> None:
+    warehouse = DuckDB(tmp_path / "w.duckdb", memory_bytes_max=256 * 1024**2, threads=2)
+    columns = (Column("id", Type.TEXT), Column("plan", Type.TEXT))
+    table = Table("userdata", "company", columns, key=("id",))
+    rows = pa.table({"id": [str(n) * 12 for n in range(5_000)], "plan": ["pro"] * 5_000})
+    with warehouse.transaction() as transaction:
+        transaction.prepare(table)
+        transaction.append(table, rows)
+    warehouse.publish(tmp_path / "copy.duckdb")
+    found = warehouse.query(
+        "SELECT column_name, list(DISTINCT compression) AS how FROM "
+        "pragma_storage_info('userdata.company') WHERE segment_type = 'VARCHAR' GROUP BY 1"
+    ).to_pylist()
+    how = {row["column_name"]: row["how"] for row in found}
+    assert how["id"] == ["Uncompressed"]
+    assert how["plan"] != ["Uncompressed"]
+    warehouse.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import monotonic
 
 import pyarrow as pa
@@ -58,12 +58,14 @@ def land(
 
 def _write(warehouse: Warehouse, table: Table, writes: Iterator[Sequence[pa.RecordBatch]]) -> None:
     """What comes is read while what came before is written."""
+    # Of one snapshot no key comes twice: looking for one would cost more than writing.
+    keyless = replace(table, key=())
 
     def write(batches: Sequence[pa.RecordBatch]) -> None:
         with warehouse.transaction() as transaction:
             transaction.prepare(table)
             if batches:
-                transaction.append(table, pa.Table.from_batches(batches))
+                transaction.append(keyless, pa.Table.from_batches(batches))
 
     with ThreadPoolExecutor(1, "landing") as writer:
         written: Future[None] | None = None

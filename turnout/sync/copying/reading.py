@@ -145,7 +145,7 @@ class Reading:
     def _staged(self, planned: Plan, part: str) -> Table:
         table = staged(self._desire.name, planned.target, part)
         if part == ROWS:
-            return replace(table, key=())
+            return table
         key = tuple(column for column in table.columns if column.name in table.key)
         return replace(table, columns=key, key=())
 
