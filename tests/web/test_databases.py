@@ -232,13 +232,17 @@ def test_a_copy_that_failed_says_why_and_when_it_is_tried_again(
     assert '<span class="mark bad">not copied</span>' in html
 
 
-def test_anybody_who_is_signed_in_asks_for_a_copy(
-    bob: httpx.Client, send: Send, site: Installation
+def test_anybody_who_is_signed_in_asks_for_a_copy_and_the_owner_for_all_anew(
+    alice: httpx.Client, bob: httpx.Client, send: Send, site: Installation
 ) -> None:
-    answer = send(bob, "/databases/app", {"whole": "1"}, to="/databases/app/copy")
-    assert answer.headers["Location"] == "/databases/app?asked"
-    (request,) = [each for each in Requests(site.state).waiting() if each.job == "sync app"]
-    assert request.parameters == {"whole": True}
+    refused = send(bob, "/databases/app", {"whole": "1"}, to="/databases/app/copy")
+    assert refused.status_code == 403
+    assert "Copy all anew" not in bob.get("/databases/app").text
+    for client, fields in ((bob, {}), (alice, {"whole": "1"})):
+        answer = send(client, "/databases/app", fields, to="/databases/app/copy")
+        assert answer.headers["Location"] == "/databases/app?asked"
+    asked = [each for each in Requests(site.state).waiting() if each.job == "sync app"]
+    assert [request.parameters for request in asked] == [{}, {"whole": True}]
     assert "Asked for." in bob.get("/databases/app?asked").text
 
 

@@ -10,7 +10,7 @@ from litestar.params import FromPath
 
 from turnout.access.people import OWNER
 from turnout.config import load_config
-from turnout.errors import ConfigError, NotFound
+from turnout.errors import ConfigError, NotAllowed, NotFound
 from turnout.state.request import Requests
 from turnout.sync.offer.sentences import size
 from turnout.sync.offer.statements import role_of, statements
@@ -57,6 +57,8 @@ async def copy_now(request: Visit, name: FromPath[str]) -> Response[None]:
     """Ask whoever copies for a copy now."""
     _check(request, name)
     whole = "whole" in await request.fields()
+    if whole and request.user.role != OWNER:
+        raise NotAllowed("Only the owner copies all anew: it asks much of the database.")
     requests = Requests(request.rooms.state)
     parameters: dict[str, Any] = {"whole": True} if whole else {}
     await asyncio.to_thread(requests.ask, f"sync {name}", parameters)
