@@ -45,7 +45,7 @@ $(CLIENTS)/.ready: $(VENV)/.ready tests/sdk/install.py tests/sdk/package-lock.js
 	@$(BIN)/python -m tests.sdk.install || echo "They cannot be had now; their tests will be skipped."
 
 test: setup $(CLIENTS)/.ready ## every test
-	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile $(ARGS)
+	@$(BIN)/pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 crash: setup ## kill -9, power cuts, full disks, clock jumps: hundreds of them, nothing lost
 	@$(BIN)/python -m tests.crash $(ARGS)

@@ -22,6 +22,8 @@ settings.register_profile("same", derandomize=True)
 if os.environ.get("TURNOUT_TEST_NO_SKIP"):
     settings.load_profile("same")
 
+# Folders whose tests start whole installations.
+SLOW = ("walks", "sdk", "demo", "crash")
 GOLDEN = Path(__file__).parent / "golden"
 CHROMIUM_FLAGS = [
     "--no-sandbox",
@@ -36,6 +38,11 @@ CHROMIUM_FLAGS = [
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--golden", action="store_true", help="rewrite the files in tests/golden/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Few tests that take long begin first: at the end nobody waits for the last of them."""
+    items.sort(key=lambda item: not any(folder in item.path.parts for folder in SLOW))
 
 
 @pytest.hookimpl(wrapper=True)

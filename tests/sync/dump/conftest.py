@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,13 +69,13 @@ PgDump = Callable[..., Path]
 
 
 @pytest.fixture(scope="session")
-def to_dump(cluster: Cluster) -> Iterator[str]:
+def to_dump(cluster: Cluster) -> str:
     with cluster.connect("postgres") as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
-        with cluster.connect(DATABASE) as there:
-            there.execute(DEFINITIONS)
-        yield cluster.leader_url(database=DATABASE)
-        connection.execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(DATABASE)))
+    with cluster.connect(DATABASE) as there:
+        there.execute(DEFINITIONS)
+    # It goes with its server, which other tests may crash meanwhile: nothing is held open here.
+    return cluster.leader_url(database=DATABASE)
 
 
 @pytest.fixture(scope="session")
